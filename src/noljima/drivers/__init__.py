@@ -1,0 +1,1 @@
+"""The worlds that plans are carried out in; siblings do not know each other."""

@@ -53,9 +53,7 @@ class TaskGroup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         """Refuse groups of nobody and groups without end."""
         bounds.whole("workers", self.workers, low=1, high=bounds.WORKERS_MAX)
-        bounds.whole(
-            "workers x gpu_milli", self.gpu_milli, low=0, high=bounds.GPU_MILLI_MAX
-        )
+        bounds.whole("workers x gpu_milli", self.gpu_milli, low=0, high=bounds.GPU_MILLI_MAX)
         for gpu_type in self.gpu_types:
             bounds.text("gpu_types", gpu_type, low=1, high=64)
         bounds.text("group name", self.name, low=1, high=64)

@@ -1,0 +1,1 @@
+"""The loop between the engine and the world: the ports, and one way to go round."""

@@ -1,0 +1,218 @@
+"""Discrete events in virtual time, through the same ports as a real cluster."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from enum import Enum, auto
+from typing import Final, assert_never
+
+import msgspec
+
+from noljima.drivers.sim.faults import NO_FAULTS, Faults, NodeFault
+from noljima.model.commands import Command, Evict, Refuse, Start, Stop
+from noljima.model.events import (
+    Event,
+    Evicted,
+    Finished,
+    NodeLost,
+    NodeSeen,
+    Outcome,
+    Started,
+    StartFailed,
+    Submitted,
+    Ticked,
+)
+from noljima.model.job import Job
+from noljima.model.node import Node
+from noljima.model.placements import Placement
+from noljima.model.resources import JobId
+
+# An engine that is woken this often without anything happening is not getting anywhere.
+_FRUITLESS_WAKES_MAX: Final = 10_000
+
+
+class SimulatedJob(msgspec.Struct, frozen=True):
+    """A job and what will become of it."""
+
+    job: Job
+    submit_s: float
+    run_s: float
+    outcome: Outcome = Outcome.SUCCEEDED
+
+
+class _Due(Enum):
+    """What a moment in the future brings."""
+
+    END = auto()
+    EVICTION = auto()
+    KILL = auto()
+    FAULT = auto()
+    REPAIR = auto()
+
+
+class _Run:
+    """One run of a job, from its start to its end or eviction."""
+
+    __slots__ = ("began_s", "entry", "outcome", "placement", "saved_s")
+
+    def __init__(self, entry: SimulatedJob, began_s: float, saved_s: float) -> None:
+        self.entry = entry
+        # When work goes on, that is after loading the saved state.
+        self.began_s = began_s
+        self.saved_s = saved_s
+        self.outcome = entry.outcome
+        self.placement = Placement()
+
+
+class Simulation:
+    """A `Driver` whose jobs run as long as told, unless evicted or killed at their limit."""
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        jobs: Iterable[SimulatedJob],
+        *,
+        grace_s: float = 0.0,
+        faults: Faults = NO_FAULTS,
+    ) -> None:
+        self._arrivals = sorted(jobs, key=lambda entry: entry.submit_s)
+        self._entries = {entry.job.id: entry for entry in self._arrivals}
+        self._arrived = 0
+        self._open = len(self._arrivals)
+        self._grace_s = grace_s
+        self._first_s = self._arrivals[0].submit_s if self._arrivals else 0.0
+        self._now_s = self._first_s
+        self._soon: list[Event] = [NodeSeen(at_s=self._first_s, node=node) for node in nodes]
+        self._nodes = {node.id: node for node in nodes}
+        self._heap: list[tuple[float, int, _Due, _Run | NodeFault]] = []
+        self._pushed = 0
+        self._runs: dict[JobId, _Run] = {}
+        self._saved_s: dict[JobId, float] = {}
+        self._failing = dict(faults.start_failures)
+        self._fruitless = 0
+        for fault in faults.nodes:
+            self._push(max(fault.at_s, self._first_s), _Due.FAULT, fault)
+
+    @property
+    def now_s(self) -> float:
+        """The virtual time."""
+        return self._now_s
+
+    @property
+    def open_jobs(self) -> int:
+        """How many jobs have neither ended nor been refused."""
+        return self._open
+
+    async def wait(self, until_s: float | None) -> tuple[Event, ...]:
+        """Jump to the next moment in which something happens."""
+        if self._soon:
+            events, self._soon = tuple(self._soon), []
+            return events
+        if self._open == 0:
+            return ()
+        at_s = self._next_s()
+        if until_s is not None and (at_s is None or until_s < at_s):
+            self._fruitless += 1
+            if self._fruitless > _FRUITLESS_WAKES_MAX and at_s is None:
+                return ()
+            self._now_s = max(until_s, self._now_s)
+            return (Ticked(at_s=self._now_s),)
+        if at_s is None:
+            return ()
+        self._now_s = at_s
+        self._fruitless = 0
+        happened = self._happening(at_s)
+        # What was planned for a run that is over no longer happens.
+        return tuple(happened) if happened else await self.wait(until_s)
+
+    async def do(self, at_s: float, commands: Sequence[Command]) -> None:
+        """Carry out commands: starts take no time, evictions and kills the grace."""
+        for command in commands:
+            match command:
+                case Start():
+                    self._start(at_s, command)
+                case Evict():
+                    self._push(at_s + self._grace_s, _Due.EVICTION, self._runs[command.job])
+                case Stop():
+                    self._push(at_s + self._grace_s, _Due.KILL, self._runs[command.job])
+                case Refuse():
+                    self._open -= 1
+                case _:
+                    assert_never(command)
+
+    def _next_s(self) -> float | None:
+        arrival_s = (
+            self._arrivals[self._arrived].submit_s if self._arrived < len(self._arrivals) else None
+        )
+        if not self._heap:
+            return arrival_s
+        due_s = self._heap[0][0]
+        return due_s if arrival_s is None or due_s < arrival_s else arrival_s
+
+    def _happening(self, at_s: float) -> list[Event]:
+        """Collect all events of one moment: submissions first, then the rest as it came about."""
+        events: list[Event] = []
+        while self._arrived < len(self._arrivals):
+            entry = self._arrivals[self._arrived]
+            if entry.submit_s != at_s:
+                break
+            self._arrived += 1
+            events.append(Submitted(at_s=at_s, job=entry.job, oracle_s=entry.run_s))
+        while self._heap and self._heap[0][0] == at_s:
+            _, _, due, subject = heapq.heappop(self._heap)
+            if isinstance(subject, NodeFault):
+                events += self._fault(at_s, due, subject)
+            elif self._runs.get(subject.entry.job.id) is subject:
+                events.append(self._end(at_s, due, subject))
+        return events
+
+    def _end(self, at_s: float, due: _Due, run: _Run) -> Event:
+        job = run.entry.job.id
+        del self._runs[job]
+        if due is _Due.EVICTION:
+            worked_s = run.saved_s + max(at_s - run.began_s, 0.0)
+            saved_s = max(run.entry.job.checkpoint.saved_of(worked_s), run.saved_s)
+            self._saved_s[job] = saved_s
+            return Evicted(at_s=at_s, job=job, saved_s=saved_s)
+        self._open -= 1
+        outcome = Outcome.CANCELLED if due is _Due.KILL else run.outcome
+        return Finished(at_s=at_s, job=job, outcome=outcome)
+
+    def _start(self, at_s: float, command: Start) -> None:
+        entry = self._entries[command.job]
+        if self._failing.get(command.job, 0) > 0:
+            self._failing[command.job] -= 1
+            self._soon.append(StartFailed(at_s=at_s, job=command.job, reason="injected fault"))
+            return
+        saved_s = self._saved_s.get(command.job, 0.0)
+        restart_s = entry.job.checkpoint.restart_s if saved_s > 0.0 else 0.0
+        run = _Run(entry, at_s + restart_s, saved_s)
+        run.placement = command.placement
+        work_s = entry.run_s
+        if entry.job.limit_s is not None and entry.job.limit_s < work_s:
+            work_s = entry.job.limit_s
+            run.outcome = Outcome.LIMIT
+        self._runs[command.job] = run
+        self._soon.append(Started(at_s=at_s, job=command.job))
+        self._push(run.began_s + (work_s - saved_s), _Due.END, run)
+
+    def _fault(self, at_s: float, due: _Due, fault: NodeFault) -> list[Event]:
+        """Lose a node and all that runs on it, or get it back."""
+        node = self._nodes.get(fault.node)
+        if node is None:
+            return []
+        if due is _Due.REPAIR:
+            return [NodeSeen(at_s=at_s, node=node)]
+        self._push(at_s + fault.repair_s, _Due.REPAIR, fault)
+        lost: list[Event] = [NodeLost(at_s=at_s, node=fault.node)]
+        hit = [
+            run
+            for run in self._runs.values()
+            if any(worker.node == fault.node for worker in run.placement.workers)
+        ]
+        return lost + [self._end(at_s, _Due.EVICTION, run) for run in hit]
+
+    def _push(self, at_s: float, due: _Due, subject: _Run | NodeFault) -> None:
+        self._pushed += 1
+        heapq.heappush(self._heap, (at_s, self._pushed, due, subject))

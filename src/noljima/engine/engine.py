@@ -1,0 +1,380 @@
+"""`Engine.handle(*events) -> commands`: the one way in.
+
+The engine has no clock, draws no chance and does no I/O. What it knows it has learned from events,
+so that the same events give the same commands on any machine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from noljima.config import Settings
+from noljima.engine.defaults import Defaults
+from noljima.model.commands import Command, Evict, Refuse, Start, Stop
+from noljima.model.events import (
+    Cancelled,
+    Event,
+    Evicted,
+    Finished,
+    Held,
+    NodeLost,
+    NodeSeen,
+    Outcome,
+    Released,
+    Started,
+    StartFailed,
+    Submitted,
+    Ticked,
+)
+from noljima.model.lifecycle import State, change
+from noljima.model.resources import JobId
+from noljima.placement.demand import Demands
+from noljima.placement.space import Space
+from noljima.policy.shadow import Shadow
+from noljima.policy.state import Planned, Policy, Reservation, SchedulerState
+from noljima.policy.ticket import NEVER_S, Ticket
+from noljima.prediction.source import Guarded, Source
+
+_ENDS = {
+    Outcome.SUCCEEDED: State.SUCCEEDED,
+    Outcome.FAILED: State.FAILED,
+    Outcome.LIMIT: State.FAILED,
+    Outcome.CANCELLED: State.CANCELLED,
+}
+
+
+class Engine:
+    """All that the scheduler knows, changed by `handle` alone."""
+
+    def __init__(
+        self, policy: Policy, source: Source, space: Space, settings: Settings | None = None
+    ) -> None:
+        self.policy = policy
+        self.estimates = Guarded(source)
+        shadow = Shadow(space.copy()) if policy.keeps_shadow else None
+        self.state = SchedulerState(space=space, line=policy.new_line(), shadow=shadow)
+        self.tickets: dict[JobId, Ticket] = {}
+        """Every job that has not ended."""
+        self.infeasible: dict[JobId, str] = {}
+        """Jobs that cannot run on the cluster as it is, and why."""
+        self.reservation: Reservation | None = None
+        self._defaults = Defaults(settings or Settings())
+        self._demands = Demands()
+        self._arrivals = 0
+        self._commands: list[Command] = []
+        # What has happened since the last plan: nothing, one submission, or more than that.
+        self._arrived: Ticket | None = None
+        self._stale = False
+        self._corrected = False
+        # Freed before their own Finished, which is in the batch that is being handled.
+        self._released_early: set[JobId] = set()
+        self._plan_wake_s = NEVER_S
+        self._takers: dict[type[Event], Callable[[Any], None]] = {
+            Submitted: self._submitted,
+            Cancelled: self._cancelled,
+            Held: self._held,
+            Released: self._released,
+            Started: self._started,
+            StartFailed: self._start_failed,
+            Evicted: self._evicted,
+            Finished: self._finished,
+            NodeSeen: self._node_seen,
+            NodeLost: self._node_lost,
+            Ticked: self._ticked,
+        }
+
+    @property
+    def wake_s(self) -> float:
+        """When the engine wants to hear of the time although nothing happens; infinite for never."""
+        shadow = self.state.shadow
+        return self._plan_wake_s if shadow is None else min(self._plan_wake_s, shadow.next_s)
+
+    def handle(self, *events: Event) -> list[Command]:
+        """Take in what happened in one moment, then say what to do about it."""
+        self._commands = []
+        now_s = events[-1].at_s
+        assert now_s >= self.state.now_s, f"time goes back from {self.state.now_s} to {now_s}"
+        self.state.now_s = now_s
+        # 1. The strict queue reaches this moment.
+        if self.state.shadow is not None:
+            self._become_due(self.state.shadow.catch_up(now_s))
+        # 2. What outlived its estimate is believed to run longer; what ends as expected is free.
+        if self.state.ends.soonest_s <= now_s:
+            self._settle_ends(events)
+        # 3. Take in what happened; as published, or all at once.
+        for event in events:
+            self._takers[type(event)](event)
+            if self.policy.each_event:
+                self._plan()
+        # 4. Decide.
+        if not self.policy.each_event:
+            self._plan()
+        return self._commands
+
+    # --- What happened ---
+
+    def _submitted(self, event: Submitted) -> None:
+        job = event.job
+        if job.id in self.tickets:
+            return  # A driver may tell twice; the first time counts.
+        demand = self._demands.of(job.gang)
+        estimate = self.estimates.predict(job, event.oracle_s)
+        ticket = Ticket(job, self._arrivals, event.at_s, demand, estimate)
+        self._arrivals += 1
+        ticket.evictable = self._defaults.evictable(job)
+        self.tickets[job.id] = ticket
+        self.policy.enrol(ticket)
+        refusal = self.state.space.ever_fits(demand)
+        if refusal is not None:
+            self._set_aside(ticket, refusal.words)
+            return
+        self._queue(ticket)
+        self._stale = self._stale or self._arrived is not None
+        self._arrived = ticket
+
+    def _started(self, event: Started) -> None:
+        ticket = self.tickets.get(event.job)
+        if ticket is None or ticket.state is not State.STARTING:
+            return
+        ticket.state = change(event.job, ticket.state, State.RUNNING)
+        if ticket.start_s != event.at_s:
+            self.state.ends.remove(ticket)
+            ticket.start_s = event.at_s
+            ticket.expected_end_s = event.at_s + ticket.remaining_s()
+            self.state.ends.add(ticket)
+            self._stale = True
+
+    def _finished(self, event: Finished) -> None:
+        ticket = self.tickets.get(event.job)
+        if ticket is None:
+            return
+        if event.job in self.state.running:
+            self._release(ticket)
+        elif event.job in self._released_early:
+            self._released_early.remove(event.job)
+        else:
+            return  # It does not run: an old event, told twice.
+        worked_s = ticket.worked_s(event.at_s)
+        self.state.held_milli_s += ticket.gpu_milli * (event.at_s - ticket.start_s)
+        ticket.run_s = worked_s
+        wanted = State.CANCELLED if ticket.cancelled else _ENDS[event.outcome]
+        if ticket.state is State.STARTING:
+            ticket.state = change(event.job, ticket.state, State.RUNNING)
+        if wanted is State.CANCELLED and ticket.state is State.RUNNING:
+            ticket.state = change(event.job, ticket.state, State.STOPPING)
+        ticket.state = change(event.job, ticket.state, wanted)
+        del self.tickets[event.job]
+        if self.state.shadow is not None:
+            self.state.shadow.finish(ticket, event.at_s)
+        if not ticket.cancelled:
+            self.estimates.learn(ticket.job, worked_s)
+
+    def _evicted(self, event: Evicted) -> None:
+        ticket = self.tickets.get(event.job)
+        if ticket is None or event.job not in self.state.running:
+            return
+        self._release(ticket)
+        held_s = event.at_s - ticket.start_s
+        lost_s = held_s - (event.saved_s - ticket.saved_s)
+        self.state.held_milli_s += ticket.gpu_milli * held_s
+        self.state.lost_milli_s += ticket.gpu_milli * lost_s
+        ticket.saved_s = event.saved_s
+        ticket.evictions += 1
+        self._back_in_line(ticket)
+
+    def _start_failed(self, event: StartFailed) -> None:
+        ticket = self.tickets.get(event.job)
+        if ticket is None or event.job not in self.state.running:
+            return
+        self._release(ticket)
+        self._back_in_line(ticket)
+
+    def _cancelled(self, event: Cancelled) -> None:
+        ticket = self.tickets.get(event.job)
+        if ticket is None or ticket.cancelled:
+            return
+        ticket.cancelled = True
+        if event.job in self.state.running:
+            if event.job not in self.state.stopping:
+                self._stop(ticket)
+            self._commands.append(Stop(event.job))
+            return
+        self._leave_queue(ticket)
+        ticket.state = change(event.job, ticket.state, State.CANCELLED)
+        del self.tickets[event.job]
+
+    def _held(self, event: Held) -> None:
+        ticket = self.tickets.get(event.job)
+        if ticket is None or ticket.state is not State.QUEUED:
+            return
+        self._leave_queue(ticket)
+        ticket.state = change(event.job, ticket.state, State.HELD)
+
+    def _released(self, event: Released) -> None:
+        ticket = self.tickets.get(event.job)
+        if ticket is None or ticket.state is not State.HELD:
+            return
+        ticket.state = change(event.job, ticket.state, State.QUEUED)
+        refusal = self.state.space.ever_fits(ticket.demand)
+        if refusal is not None:
+            self._set_aside(ticket, refusal.words)
+        else:
+            self._queue(ticket)
+            self._stale = True
+
+    def _node_seen(self, event: NodeSeen) -> None:
+        self.state.space.set_node(event.node)
+        if self.state.shadow is not None:
+            self.state.shadow.space.set_node(event.node)
+        self._cluster_changed()
+
+    def _node_lost(self, event: NodeLost) -> None:
+        self.state.space.remove_node(event.node)
+        if self.state.shadow is not None:
+            self.state.shadow.space.remove_node(event.node)
+        self._cluster_changed()
+
+    def _ticked(self, event: Ticked) -> None:  # noqa: ARG002 - the time has been taken in already
+        self._stale = True
+
+    # --- Books ---
+
+    def _queue(self, ticket: Ticket) -> None:
+        self.state.line.add(ticket)
+        if self.state.shadow is not None:
+            self.state.shadow.submit(ticket)
+
+    def _leave_queue(self, ticket: Ticket) -> None:
+        if self.infeasible.pop(ticket.job.id, None) is not None or ticket.state is State.HELD:
+            return
+        self.state.line.remove(ticket)
+        self.state.due.pop(ticket.job.id, None)
+        if self.state.shadow is not None:
+            self.state.shadow.withdraw(ticket)
+        self._stale = True
+
+    def _set_aside(self, ticket: Ticket, why: str) -> None:
+        ticket.state = change(ticket.job.id, ticket.state, State.INFEASIBLE)
+        self.infeasible[ticket.job.id] = why
+        self._commands.append(Refuse(ticket.job.id, why))
+
+    def _cluster_changed(self) -> None:
+        """Take jobs out of the line that cannot run any more, and put back those that now can."""
+        self._stale = True
+        for ticket in list(self.state.line):
+            refusal = self.state.space.ever_fits(ticket.demand)
+            if refusal is not None:
+                self._leave_queue(ticket)
+                self._set_aside(ticket, refusal.words)
+        for job in list(self.infeasible):
+            ticket = self.tickets[job]
+            refusal = self.state.space.ever_fits(ticket.demand)
+            if refusal is None:
+                del self.infeasible[job]
+                ticket.state = change(job, ticket.state, State.QUEUED)
+                self._queue(ticket)
+
+    def _become_due(self, tickets: list[Ticket]) -> None:
+        for ticket in tickets:
+            if ticket.state is State.QUEUED:
+                self.state.due[ticket.job.id] = ticket
+                self._stale = True
+
+    def _back_in_line(self, ticket: Ticket) -> None:
+        """Return a job to its old place, or let it end if its owner has given it up."""
+        job = ticket.job.id
+        if ticket.cancelled:
+            ticket.state = change(job, ticket.state, State.CANCELLED)
+            del self.tickets[job]
+            if self.state.shadow is not None:
+                self.state.shadow.withdraw(ticket)
+            return
+        ticket.state = change(job, ticket.state, State.QUEUED)
+        ticket.guest = False
+        self.state.line.add(ticket)
+        if ticket.due_s < NEVER_S:
+            self.state.due[job] = ticket
+
+    def _release(self, ticket: Ticket) -> None:
+        """Give back what a job held. Its run is over, whatever comes next."""
+        state = self.state
+        del state.running[ticket.job.id]
+        state.stopping.pop(ticket.job.id, None)
+        state.ends.remove(ticket)
+        state.space.give_back(ticket.demand, ticket.placement)
+        self._stale = True
+
+    def _stop(self, ticket: Ticket) -> None:
+        ticket.state = change(ticket.job.id, ticket.state, State.STOPPING)
+        self.state.stopping[ticket.job.id] = ticket
+        self._stale = True
+
+    def _settle_ends(self, events: tuple[Event, ...]) -> None:
+        """Correct expected ends that have passed, and free at once what ends just as expected.
+
+        The published backfilling results see capacity as free from the expected end on, before the
+        submissions of the same second; the jobs' own events follow in the same batch.
+        """
+        ending = {event.job for event in events if type(event) is Finished}
+        now_s = self.state.now_s
+        for ticket in self.state.ends.passed(now_s):
+            worked_s = ticket.worked_s(now_s)
+            if ticket.job.id in ending:
+                # Just short of now: an end that a correction expects now is as expected.
+                worked_s = math.nextafter(worked_s, 0.0)
+            if ticket.expected_end_s < now_s or ticket.job.id not in ending:
+                self._correct(ticket, worked_s)
+            if ticket.expected_end_s == now_s and ticket.job.id in ending:
+                self._release(ticket)
+                self._released_early.add(ticket.job.id)
+
+    def _correct(self, ticket: Ticket, worked_s: float) -> None:
+        self.state.ends.remove(ticket)
+        ticket.fill_s, ticket.corrections = self.estimates.correct(
+            ticket.job, ticket.estimate.q80_s, ticket.corrections, worked_s
+        )
+        ticket.expected_end_s = ticket.start_s + ticket.remaining_s()
+        self.state.ends.add(ticket)
+        # A plan that was made with the old end does not stand; it is made anew with the next event.
+        self._corrected = True
+
+    # --- Decisions ---
+
+    def _plan(self) -> None:
+        state = self.state
+        if state.shadow is not None:
+            self._become_due(state.shadow.advance(state.now_s))
+        arrived, self._arrived = self._arrived, None
+        if self._stale or self._corrected:
+            if not self._stale and arrived is None:
+                return
+            arrived = None
+        elif arrived is None:
+            return
+        plan = self.policy.plan(state, arrived)
+        for planned in plan.starts:
+            self._start(planned)
+        for victim, to_start in plan.evictions:
+            self._stop(victim)
+            self._commands.append(Evict(victim.job.id, to_start.job.id))
+        self.reservation = plan.reservation
+        self._plan_wake_s = plan.wake_s
+        self._stale = self._corrected = False
+
+    def _start(self, planned: Planned) -> None:
+        state, ticket = self.state, planned.ticket
+        job = ticket.job.id
+        state.line.remove(ticket)
+        state.due.pop(job, None)
+        state.space.hold(ticket.demand, planned.placement)
+        ticket.state = change(job, ticket.state, State.STARTING)
+        ticket.placement = planned.placement
+        ticket.guest = planned.guest
+        ticket.start_s = state.now_s
+        ticket.restart_s = ticket.job.checkpoint.restart_s if ticket.saved_s > 0.0 else 0.0
+        ticket.expected_end_s = state.now_s + ticket.remaining_s()
+        state.running[job] = ticket
+        state.ends.add(ticket)
+        self._commands.append(Start(job, planned.placement, planned.guest))

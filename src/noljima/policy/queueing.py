@@ -1,0 +1,124 @@
+"""Policies that start jobs in order and never stop them: with backfill, or without.
+
+EASY is Lifka's: "The ANL/IBM SP Scheduling System", JSSPP 1995. The variant that backfills the
+shortest job first is Tsafrir, Etsion and Feitelson's, IEEE TPDS 18(6), 2007.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from noljima.placement.refusal import Refusal
+from noljima.placement.space import Space
+from noljima.policy.line import KeyedLine, Line
+from noljima.policy.order import Order, key_of
+from noljima.policy.reservation import earliest
+from noljima.policy.state import Plan, Planned, Reservation, SchedulerState
+from noljima.policy.ticket import Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocked:
+    """The first job that does not fit, when it will, and what is free then beside it."""
+
+    ticket: Ticket
+    start_s: float
+    beside: Space
+
+
+class QueuePolicy:
+    """Starts jobs in order; with `backfill`, later ones too, behind the first one's reservation."""
+
+    keeps_shadow = False
+
+    def __init__(
+        self, name: str, order: Order, *, backfill: bool = False, shortest_fill: bool = False
+    ) -> None:
+        self.name = name
+        self._order = order
+        self._backfill = backfill
+        self._shortest_fill = shortest_fill
+        # Backfilling is published as one decision after each event; without it nothing differs,
+        # and one plan for all events of a moment is what the shadow does.
+        self.each_event = backfill
+        self._blocked: _Blocked | None = None
+
+    def new_line(self) -> Line:
+        """Return an empty line sorted by key."""
+        return KeyedLine()
+
+    def enrol(self, ticket: Ticket) -> None:
+        """Give a job its key."""
+        ticket.key = key_of(self._order, ticket)
+
+    def plan(self, state: SchedulerState, arrived: Ticket | None) -> Plan:
+        """Start what fits in order, reserve for the first that does not, fill the hole before it.
+
+        Where a job has arrived and nothing else has changed, the others still cannot start: no
+        capacity came free, the reservation stands, and time makes it no easier to end before it.
+        """
+        plan = Plan()
+        trial = state.space.copy()
+        blocked = self._blocked
+        if arrived is not None and blocked is not None and state.line.head is blocked.ticket:
+            plan.reservation = Reservation(blocked.ticket, blocked.start_s)
+            _fill(state, plan, trial, blocked, (arrived,))
+            return plan
+        self._blocked = None
+        head = start_in_order(state, plan, trial)
+        if head is None or not self._backfill:
+            return plan
+        releases = state.ends.with_starts(state.now_s, plan.starts)
+        start_s, future = earliest(trial, releases, head.demand)
+        future.take(head.demand)
+        self._blocked = blocked = _Blocked(head, start_s, future)
+        plan.reservation = Reservation(head, start_s)
+        started = {planned.ticket for planned in plan.starts}
+        _fill(state, plan, trial, blocked, self._candidates(state, trial, head, started))
+        return plan
+
+    def _candidates(
+        self, state: SchedulerState, trial: Space, head: Ticket, started: set[Ticket]
+    ) -> Iterable[Ticket]:
+        free = trial.gpu_milli_free
+        fitting = [
+            ticket
+            for ticket in state.line
+            if ticket.gpu_milli <= free and ticket is not head and ticket not in started
+        ]
+        if self._shortest_fill:
+            fitting.sort(key=lambda ticket: (ticket.estimate.q50_s, ticket.number))
+        return fitting
+
+
+def start_in_order(state: SchedulerState, plan: Plan, trial: Space) -> Ticket | None:
+    """Plan the start of jobs from the head of the line while they fit; return the first that does not."""
+    for ticket in state.line:
+        if not trial.fits(ticket.demand):
+            return ticket
+        placement = trial.take(ticket.demand)
+        assert not isinstance(placement, Refusal)
+        plan.starts.append(Planned(ticket, placement))
+    return None
+
+
+def _fill(
+    state: SchedulerState, plan: Plan, trial: Space, blocked: _Blocked, candidates: Iterable[Ticket]
+) -> None:
+    """Plan the start of candidates that end before the reservation or fit beside it."""
+    for ticket in candidates:
+        if not trial.fits(ticket.demand):
+            continue
+        if state.now_s + ticket.remaining_s() <= blocked.start_s:
+            placement = trial.take(ticket.demand)
+        else:
+            both = trial.overlap(blocked.beside)
+            if not both.fits(ticket.demand):
+                continue
+            placement = both.take(ticket.demand)
+            assert not isinstance(placement, Refusal)
+            trial.hold(ticket.demand, placement)
+            blocked.beside.hold(ticket.demand, placement)
+        assert not isinstance(placement, Refusal)
+        plan.starts.append(Planned(ticket, placement))

@@ -1,0 +1,105 @@
+"""The strict first-come-first-served queue, simulated online beside the real one.
+
+No job may start later in reality than here (DESIGN.md section 4, T3). The shadow needs run times
+only once they are known: a job that started in reality no later than in the shadow has also ended
+in reality before the shadow needs to know when. Where it has not, the shadow waits for it and the
+promise made is no longer exact; `docs/guarantees.md` says when that can happen.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from noljima.model.placements import Placement
+from noljima.model.resources import JobId
+from noljima.placement.refusal import Refusal
+from noljima.placement.space import Space
+from noljima.policy.ticket import NEVER_S, Ticket
+
+
+class Shadow:
+    """The queue without backfill, guests or evictions, fed with real run times."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self._waiting: list[tuple[int, int, Ticket]] = []
+        self._gone: set[int] = set()
+        self._placements: dict[JobId, Placement] = {}
+        self._ends: list[tuple[float, int, Ticket]] = []
+
+    @property
+    def next_s(self) -> float:
+        """When the next job ends here, as far as it is known."""
+        return self._ends[0][0] if self._ends else NEVER_S
+
+    def submit(self, ticket: Ticket) -> None:
+        """Let a job queue up: urgent ones first, then in order of arrival."""
+        self._gone.discard(ticket.number)
+        heapq.heappush(self._waiting, (ticket.job.priority, ticket.number, ticket))
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """Take a job out that never ran in reality: cancelled, held, or found not to fit."""
+        placement = self._placements.pop(ticket.job.id, None)
+        if placement is None:
+            self._gone.add(ticket.number)
+        else:
+            self.space.give_back(ticket.demand, placement)
+        ticket.due_s = NEVER_S
+
+    def finish(self, ticket: Ticket, now_s: float) -> None:
+        """Learn how long a job has run, now that it has ended in reality."""
+        if ticket.job.id in self._placements:
+            self._will_end(ticket, now_s)
+
+    def catch_up(self, now_s: float) -> list[Ticket]:
+        """Let the time before `now_s` pass; return the jobs that have started in it, in order.
+
+        To be called before the submissions of a moment, which were not there to start earlier.
+        """
+        started: list[Ticket] = []
+        while self._ends and self._ends[0][0] < now_s:
+            end_s = self._ends[0][0]
+            self._end_all(end_s)
+            started += self._start_in_order(end_s)
+        return started
+
+    def advance(self, now_s: float) -> list[Ticket]:
+        """Let the moment `now_s` happen; return the jobs that start in it, in order."""
+        started: list[Ticket] = []
+        while True:
+            self._end_all(now_s)
+            started += self._start_in_order(now_s)
+            # A job of no length ends in the moment in which it starts.
+            if self.next_s > now_s:
+                return started
+
+    def _end_all(self, now_s: float) -> None:
+        while self._ends and self._ends[0][0] <= now_s:
+            _, _, ticket = heapq.heappop(self._ends)
+            placement = self._placements.pop(ticket.job.id, None)
+            if placement is not None:
+                self.space.give_back(ticket.demand, placement)
+
+    def _start_in_order(self, at_s: float) -> list[Ticket]:
+        started: list[Ticket] = []
+        while self._waiting:
+            ticket = self._waiting[0][2]
+            if ticket.number in self._gone:
+                self._gone.discard(ticket.number)
+                heapq.heappop(self._waiting)
+                continue
+            if not self.space.fits(ticket.demand):
+                break
+            placement = self.space.take(ticket.demand)
+            assert not isinstance(placement, Refusal)
+            heapq.heappop(self._waiting)
+            self._placements[ticket.job.id] = placement
+            ticket.due_s = at_s
+            if ticket.run_s < NEVER_S:
+                self._will_end(ticket, at_s)
+            started.append(ticket)
+        return started
+
+    def _will_end(self, ticket: Ticket, now_s: float) -> None:
+        end_s = max(ticket.due_s + ticket.run_s, now_s)
+        heapq.heappush(self._ends, (end_s, ticket.number, ticket))

@@ -1,0 +1,88 @@
+"""The interface of an estimate source, and the check at the door.
+
+A source may be wrong, dead or absurd: that changes how well the scheduler packs, never whether it
+is correct. `Guarded` stands between every source and the engine, and is the only estimate path.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, Protocol
+
+from noljima.model import bounds
+from noljima.model.estimate import Estimate
+from noljima.model.job import Job
+from noljima.prediction.correction import corrected_s
+
+UNLIMITED_S: Final = 14 * 86400.0
+"""Stands for the limit of a job that has none: the longest limit that sites commonly allow."""
+
+
+class Source(Protocol):
+    """Says how long a job will run, and learns from those that have finished."""
+
+    def predict(self, job: Job, oracle_s: float | None) -> Estimate:
+        """Estimate the whole run time of a job that was just submitted.
+
+        `oracle_s` is the truth, known in a simulation; only clairvoyant sources may look at it.
+        """
+        ...
+
+    def learn(self, job: Job, run_s: float) -> None:
+        """Take note that a job has finished after `run_s` seconds of work."""
+        ...
+
+
+def limit_of(job: Job) -> float:
+    """Return the job's limit, or what stands for it where it has none."""
+    return UNLIMITED_S if job.limit_s is None else job.limit_s
+
+
+class Guarded:
+    """A source behind a check: what comes out is finite, positive, rising and within the limit."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.failures = 0
+        self.last_failure = ""
+
+    def predict(self, job: Job, oracle_s: float | None) -> Estimate:
+        """Ask the source; where it fails or talks nonsense, fall back to the user's limit."""
+        limit_s = limit_of(job)
+        try:
+            estimate = self._source.predict(job, oracle_s)
+            sane = _sane(estimate)
+        except Exception as error:  # noqa: BLE001 - any failure of a source is the same to us
+            return self._fallback(limit_s, f"{type(error).__name__}: {error}")
+        if not sane:
+            return self._fallback(limit_s, f"absurd estimate {estimate!r:.80}")
+        if job.limit_s is not None and estimate.q95_s > limit_s:
+            return Estimate(*(min(q, limit_s) for q in (estimate.q50_s, estimate.q80_s, limit_s)))
+        return estimate
+
+    def correct(
+        self, job: Job, first_s: float, corrections: int, ran_s: float
+    ) -> tuple[float, int]:
+        """Return a new run time for a job that has outlived its estimate, and the steps used."""
+        return corrected_s(first_s, corrections, limit_of(job), ran_s)
+
+    def learn(self, job: Job, run_s: float) -> None:
+        """Pass a finished run on; a source that cannot learn it is counted, not believed."""
+        try:
+            self._source.learn(job, run_s)
+        except Exception as error:  # noqa: BLE001 - any failure of a source is the same to us
+            self._note(f"{type(error).__name__}: {error}")
+
+    def _fallback(self, limit_s: float, why: str) -> Estimate:
+        self._note(why)
+        return Estimate.point(limit_s)
+
+    def _note(self, why: str) -> None:
+        self.failures += 1
+        self.last_failure = why
+
+
+def _sane(estimate: Estimate) -> bool:
+    q50_s, q80_s, q95_s = estimate.q50_s, estimate.q80_s, estimate.q95_s
+    # A chain of comparisons is false for NaN.
+    return 0.0 <= q50_s <= q80_s <= q95_s <= bounds.SECONDS_MAX and math.isfinite(q95_s)

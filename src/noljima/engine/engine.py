@@ -227,13 +227,13 @@ class Engine:
     def _node_seen(self, event: NodeSeen) -> None:
         self.state.space.set_node(event.node)
         if self.state.shadow is not None:
-            self.state.shadow.space.set_node(event.node)
+            self.state.shadow.set_node(event.node)
         self._cluster_changed()
 
     def _node_lost(self, event: NodeLost) -> None:
         self.state.space.remove_node(event.node)
         if self.state.shadow is not None:
-            self.state.shadow.space.remove_node(event.node)
+            self.state.shadow.remove_node(event.node)
         self._cluster_changed()
 
     def _ticked(self, event: Ticked) -> None:  # noqa: ARG002 - the time has been taken in already
@@ -281,6 +281,18 @@ class Engine:
             if ticket.state is State.QUEUED:
                 self.state.due[ticket.job.id] = ticket
                 self._stale = True
+            elif ticket.job.id in self.state.running:
+                self._anchor(ticket)
+
+    def _anchor(self, ticket: Ticket) -> None:
+        """Settle a due job where it runs, or note that it runs elsewhere than the strict queue's."""
+        shadow = self.state.shadow
+        assert shadow is not None
+        if shadow.adopt(ticket):
+            ticket.anchored = True
+        else:
+            self.state.strays[ticket.job.id] = ticket
+            self._stale = True
 
     def _back_in_line(self, ticket: Ticket) -> None:
         """Return a job to its old place, or let it end if its owner has given it up."""
@@ -304,6 +316,11 @@ class Engine:
         state.stopping.pop(ticket.job.id, None)
         state.ends.remove(ticket)
         state.space.give_back(ticket.demand, ticket.placement)
+        if ticket.anchored:
+            assert state.shadow is not None
+            state.shadow.raise_anchor(ticket)
+            ticket.anchored = False
+        state.strays.pop(ticket.job.id, None)
         self._stale = True
 
     def _stop(self, ticket: Ticket) -> None:
@@ -377,4 +394,6 @@ class Engine:
         ticket.expected_end_s = state.now_s + ticket.remaining_s()
         state.running[job] = ticket
         state.ends.add(ticket)
+        if ticket.due_s < NEVER_S:
+            self._anchor(ticket)
         self._commands.append(Start(job, planned.placement, planned.guest))

@@ -9,11 +9,14 @@ promise made is no longer exact; `docs/guarantees.md` says when that can happen.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 
+from noljima.model.node import Node
 from noljima.model.placements import Placement
-from noljima.model.resources import JobId
+from noljima.model.resources import JobId, NodeId
 from noljima.placement.refusal import Refusal
 from noljima.placement.space import Space
+from noljima.policy.claims import Claims
 from noljima.policy.ticket import NEVER_S, Ticket
 
 
@@ -26,6 +29,18 @@ class Shadow:
         self._gone: set[int] = set()
         self._placements: dict[JobId, Placement] = {}
         self._ends: list[tuple[float, int, Ticket]] = []
+        self._claims = Claims()
+        self._anchors: dict[JobId, Sequence[NodeId]] = {}
+
+    def set_node(self, node: Node) -> None:
+        """Add or change a node, as in reality."""
+        self.space.set_node(node)
+        self._claims.set_node(node)
+
+    def remove_node(self, node: NodeId) -> None:
+        """Lose a node, as in reality; the jobs on it go on here, holding nothing."""
+        self.space.remove_node(node)
+        self._claims.remove_node(node)
 
     @property
     def next_s(self) -> float:
@@ -73,6 +88,26 @@ class Shadow:
             if self.next_s > now_s:
                 return started
 
+    def claim(self, ticket: Ticket) -> list[NodeId]:
+        """Return the real nodes of a due job, one for each worker; none in a pool."""
+        return self._claims.real(_nodes(self._placements[ticket.job.id]))
+
+    def adopt(self, ticket: Ticket) -> bool:
+        """Let a due job stay where it runs in reality, if nodes can be renamed so that it may."""
+        placement = self._placements.get(ticket.job.id)
+        if placement is None:
+            return False
+        nodes = _nodes(placement)
+        if not self._claims.adopt(nodes, _nodes(ticket.placement)):
+            return False
+        self._claims.anchor(nodes)
+        self._anchors[ticket.job.id] = nodes
+        return True
+
+    def raise_anchor(self, ticket: Ticket) -> None:
+        """Note that a job no longer runs in reality."""
+        self._claims.raise_anchor(self._anchors.pop(ticket.job.id, ()))
+
     def _end_all(self, now_s: float) -> None:
         while self._ends and self._ends[0][0] <= now_s:
             _, _, ticket = heapq.heappop(self._ends)
@@ -103,3 +138,7 @@ class Shadow:
     def _will_end(self, ticket: Ticket, now_s: float) -> None:
         end_s = max(ticket.due_s + ticket.run_s, now_s)
         heapq.heappush(self._ends, (end_s, ticket.number, ticket))
+
+
+def _nodes(placement: Placement) -> list[NodeId]:
+    return [worker.node for worker in placement.workers]

@@ -125,6 +125,8 @@ class SchedulerState:
     """Jobs that were told to go and still hold their capacity."""
     due: dict[JobId, Ticket] = field(default_factory=dict)
     """Waiting jobs that the strict queue has started, in its order."""
+    strays: dict[JobId, Ticket] = field(default_factory=dict)
+    """Running jobs that are due and do not run where the strict queue has them."""
     lost_milli_s: float = 0.0
     """GPU time that evictions have thrown away, in thousandths of GPU-seconds."""
     held_milli_s: float = 0.0

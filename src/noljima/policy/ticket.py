@@ -20,7 +20,7 @@ class Ticket:
     """One accepted job, waiting or running. The engine alone changes it."""
 
     __slots__ = (
-        "borrowed",
+        "anchored",
         "cancelled",
         "corrections",
         "demand",
@@ -36,7 +36,6 @@ class Ticket:
         "key",
         "number",
         "placement",
-        "pods",
         "restart_s",
         "run_s",
         "saved_s",
@@ -71,8 +70,10 @@ class Ticket:
         # Work from the job's beginning that is safe, and all of it once the job has ended.
         self.saved_s = 0.0
         self.run_s = NEVER_S
-        # When the strict queue started the job: from then on nothing evicts it.
+        # When the strict queue started the job, and whether it runs where the strict queue has it:
+        # then nothing evicts it any more.
         self.due_s = NEVER_S
+        self.anchored = False
 
     def remaining_s(self) -> float:
         """Say how long the next run is believed to take, loading the saved state included."""

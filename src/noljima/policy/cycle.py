@@ -1,0 +1,171 @@
+"""One planning of main line and guests: the copy that it is made on, and what it has planned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from noljima.model.placements import Placement
+from noljima.model.resources import NodeId
+from noljima.placement.demand import Demand
+from noljima.placement.refusal import Refusal
+from noljima.placement.space import Space
+from noljima.policy.reservation import earliest
+from noljima.policy.state import Plan, Planned, Reservation, SchedulerState
+from noljima.policy.ticket import NEVER_S, Ticket
+
+
+class Cycle:
+    """One planning: the copy of the space that it plans on, and what it has planned so far."""
+
+    def __init__(self, state: SchedulerState) -> None:
+        self.state = state
+        self.plan = Plan()
+        self.trial = state.space.copy()
+        # What will be free once everybody who was told to go has gone.
+        self.soon: Space | None = None
+        self.settled: set[Ticket] = set()
+        self.going: set[Ticket] = set()
+        if state.stopping:
+            self.soon = self.trial.copy()
+            for ticket in state.stopping.values():
+                self.soon.give_back(ticket.demand, ticket.placement)
+
+    def start(self, ticket: Ticket, *, guest: bool = False) -> None:
+        """Plan a start that fits now."""
+        placement = self.trial.take(ticket.demand)
+        assert not isinstance(placement, Refusal)
+        self._planned(ticket, placement, guest=guest)
+
+    def start_at(self, ticket: Ticket, nodes: Sequence[NodeId]) -> bool:
+        """Plan a start on these nodes; False where it does not fit there now."""
+        placement = self.trial.take_at(ticket.demand, nodes)
+        if placement is None:
+            return False
+        self._planned(ticket, placement)
+        return True
+
+    def start_beside(self, ticket: Ticket, beside: Space) -> bool:
+        """Plan a start that fits now and in `beside` too; False where it does not."""
+        both = self.trial.overlap(beside)
+        if not both.fits(ticket.demand):
+            return False
+        placement = both.take(ticket.demand)
+        assert not isinstance(placement, Refusal)
+        self.trial.hold(ticket.demand, placement)
+        beside.hold(ticket.demand, placement)
+        self._planned(ticket, placement)
+        return True
+
+    def _planned(self, ticket: Ticket, placement: Placement, *, guest: bool = False) -> None:
+        if self.soon is not None:
+            self.soon.hold(ticket.demand, placement)
+        self.plan.starts.append(Planned(ticket, placement, guest=guest))
+        self.settled.add(ticket)
+
+    def keep_for(self, ticket: Ticket) -> bool:
+        """Keep from others the place that the job will have soon; False where it has none soon."""
+        if self.soon is None or not self.soon.fits(ticket.demand):
+            return False
+        placement = self.soon.take(ticket.demand)
+        assert not isinstance(placement, Refusal)
+        self.trial.withhold(ticket.demand, [worker.node for worker in placement.workers])
+        self.settled.add(ticket)
+        return True
+
+    def keep_at(self, ticket: Ticket, nodes: Sequence[NodeId]) -> bool:
+        """Keep these nodes from others for the job; False where it will not fit there soon."""
+        if self.soon is None or self.soon.take_at(ticket.demand, nodes) is None:
+            return False
+        self.trial.withhold(ticket.demand, nodes)
+        self.settled.add(ticket)
+        return True
+
+    def evictable(self, ticket: Ticket) -> bool:
+        """Say whether a running job can be told to go in this plan."""
+        return (
+            ticket.evictable
+            and ticket.job.id not in self.state.stopping
+            and ticket not in self.going
+        )
+
+    def choose(
+        self, ticket: Ticket, candidates: list[Ticket], nodes: Sequence[NodeId] | None = None
+    ) -> list[Ticket]:
+        """Choose whom to evict so that the job fits, on `nodes` if they are given; [] for nobody.
+
+        Those who lose least go first, and the latest among equals. Whoever then turns out not to
+        be in the way stays.
+        """
+        space = (self.soon or self.trial).copy()
+        if space.gpu_milli_free + sum(c.gpu_milli for c in candidates) < ticket.gpu_milli:
+            return []
+        now_s = self.state.now_s
+        loss_s = {candidate: candidate.loss_s(now_s) for candidate in candidates}
+        candidates.sort(key=lambda candidate: (loss_s[candidate], -candidate.number))
+        chosen = _enough(space, ticket.demand, candidates, nodes)
+        needed: list[Ticket] = []
+        for other in sorted(chosen, key=lambda o: (-loss_s[o] * o.gpu_milli, o.number)):
+            space.hold(other.demand, other.placement)
+            if not _fits(space, ticket.demand, nodes):
+                space.give_back(other.demand, other.placement)
+                needed.append(other)
+        return needed
+
+    def evict(self, victims: list[Ticket], ticket: Ticket) -> None:
+        """Plan evictions for the job."""
+        self.soon = self.soon or self.trial.copy()
+        for victim in victims:
+            self.soon.give_back(victim.demand, victim.placement)
+            self.plan.evictions.append((victim, ticket))
+            self.going.add(victim)
+
+
+def _fits(space: Space, demand: Demand, nodes: Sequence[NodeId] | None) -> bool:
+    if demand.gpu_milli > space.gpu_milli_free:
+        return False
+    if nodes is None:
+        return space.fits(demand)
+    return space.copy().take_at(demand, nodes) is not None
+
+
+def _enough(
+    space: Space, demand: Demand, candidates: list[Ticket], nodes: Sequence[NodeId] | None
+) -> list[Ticket]:
+    """Free candidates into `space` one by one until the gang fits; [] where it never does."""
+    chosen: list[Ticket] = []
+    for candidate in candidates:
+        space.give_back(candidate.demand, candidate.placement)
+        chosen.append(candidate)
+        if _fits(space, demand, nodes):
+            return chosen
+    return []
+
+
+class Backfill:
+    """The head's reservation, for jobs that cannot be evicted and so must not stand in its way."""
+
+    def __init__(self, cycle: Cycle, head: Ticket) -> None:
+        state = cycle.state
+        base = (cycle.soon or cycle.trial).copy()
+        gone = {t.number for t in state.stopping.values()} | {t.number for t in cycle.going}
+        for other in state.running.values():
+            if other.key > head.key and other.due_s == NEVER_S and cycle.evictable(other):
+                base.give_back(other.demand, other.placement)
+                gone.add(other.number)
+        main = [planned for planned in cycle.plan.starts if not planned.guest]
+        releases = [r for r in state.ends.with_starts(state.now_s, main) if r[1] not in gone]
+        if base.fits(head.demand):
+            self._start_s = state.now_s
+        else:
+            self._start_s, base = earliest(base, releases, head.demand)
+        base.take(head.demand)
+        self._beside = base
+        self._cycle = cycle
+        cycle.plan.reservation = Reservation(head, self._start_s)
+
+    def consider(self, ticket: Ticket) -> None:
+        """Plan the start of a job that ends before the reservation or fits beside it."""
+        if self._cycle.state.now_s + ticket.remaining_s() <= self._start_s:
+            self._cycle.start(ticket)
+        else:
+            self._cycle.start_beside(ticket, self._beside)

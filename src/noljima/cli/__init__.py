@@ -1,0 +1,54 @@
+"""The command line: `noljima` and its commands, each imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Final, cast
+
+import click
+
+from noljima import __version__
+
+# name -> (module, one line for the overview). Importing a command imports what it needs, and
+# nothing else does: `noljima --help` loads no numpy and no rich.
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "simulate": ("simulate", "Run a trace through the scheduler and compare policies."),
+    "replay": ("replay", "Re-run a recorded event log and prove the decisions are the same."),
+    "place": ("place", "Pack pods onto nodes and measure how much of the GPUs is allocated."),
+    "generate": ("generate", "Write a realistic GPU trace made from a seed."),
+    "policies": ("policies", "List the policies and estimate sources with what they promise."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names before it has imported any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Name the commands in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"noljima.cli.{COMMANDS[cmd_name][0]}")
+        return cast("click.Command", getattr(module, cmd_name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the overview from the table, so that help imports nothing."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="noljima")
+def main() -> None:
+    """Schedule GPU jobs so that the order is kept and no GPU idles.
+
+    Begin with a generated day of a 64-GPU cluster:
+
+    \b
+        noljima generate --gpus 64 --days 1 -o day.jsonl
+        noljima simulate day.jsonl --nodes 8 --gpus-per-node 8 --policy fair --policy easy
+    """

@@ -12,6 +12,7 @@ from typing import Any
 
 from noljima.config import Settings
 from noljima.engine.defaults import Defaults
+from noljima.engine.validate import validate
 from noljima.model.commands import Command, Evict, Refuse, Start, Stop
 from noljima.model.events import (
     Cancelled,
@@ -112,6 +113,10 @@ class Engine:
         if not self.policy.each_event:
             self._plan()
         return self._commands
+
+    def validate(self) -> None:
+        """Raise `BrokenInvariantError` where two of the engine's books disagree."""
+        validate(self)
 
     # --- What happened ---
 
@@ -304,7 +309,7 @@ class Engine:
                 self.state.shadow.withdraw(ticket)
             return
         ticket.state = change(job, ticket.state, State.QUEUED)
-        ticket.guest = False
+        ticket.end_run(self.state.now_s)
         self.state.line.add(ticket)
         if ticket.due_s < NEVER_S:
             self.state.due[job] = ticket

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from noljima.model.placements import Placement
 from noljima.model.resources import NodeId
@@ -11,14 +12,27 @@ from noljima.placement.refusal import Refusal
 from noljima.placement.space import Space
 from noljima.policy.reservation import earliest
 from noljima.policy.state import Plan, Planned, Reservation, SchedulerState
-from noljima.policy.ticket import NEVER_S, Ticket
+from noljima.policy.ticket import Ticket
+
+
+class Rules(Protocol):
+    """What a policy says of single jobs while it plans."""
+
+    def gives_way(self, other: Ticket, ticket: Ticket) -> bool:
+        """Say whether a running job gives way to a waiting one that is not due."""
+        ...
+
+    def count(self, ticket: Ticket) -> None:
+        """Take note that a start was planned."""
+        ...
 
 
 class Cycle:
     """One planning: the copy of the space that it plans on, and what it has planned so far."""
 
-    def __init__(self, state: SchedulerState) -> None:
+    def __init__(self, state: SchedulerState, rules: Rules) -> None:
         self.state = state
+        self._rules = rules
         self.plan = Plan()
         self.trial = state.space.copy()
         # What will be free once everybody who was told to go has gone.
@@ -61,6 +75,7 @@ class Cycle:
             self.soon.hold(ticket.demand, placement)
         self.plan.starts.append(Planned(ticket, placement, guest=guest))
         self.settled.add(ticket)
+        self._rules.count(ticket)
 
     def keep_for(self, ticket: Ticket) -> bool:
         """Keep from others the place that the job will have soon; False where it has none soon."""
@@ -87,6 +102,15 @@ class Cycle:
             and ticket.job.id not in self.state.stopping
             and ticket not in self.going
         )
+
+    def candidates(self, ticket: Ticket) -> list[Ticket]:
+        """Return who could be evicted for a job that is not due."""
+        gives_way = self._rules.gives_way
+        return [
+            other
+            for other in self.state.running.values()
+            if gives_way(other, ticket) and self.evictable(other)
+        ]
 
     def choose(
         self, ticket: Ticket, candidates: list[Ticket], nodes: Sequence[NodeId] | None = None
@@ -148,10 +172,9 @@ class Backfill:
         state = cycle.state
         base = (cycle.soon or cycle.trial).copy()
         gone = {t.number for t in state.stopping.values()} | {t.number for t in cycle.going}
-        for other in state.running.values():
-            if other.key > head.key and other.due_s == NEVER_S and cycle.evictable(other):
-                base.give_back(other.demand, other.placement)
-                gone.add(other.number)
+        for other in cycle.candidates(head):
+            base.give_back(other.demand, other.placement)
+            gone.add(other.number)
         main = [planned for planned in cycle.plan.starts if not planned.guest]
         releases = [r for r in state.ends.with_starts(state.now_s, main) if r[1] not in gone]
         if base.fits(head.demand):

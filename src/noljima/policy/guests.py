@@ -9,10 +9,11 @@ later than first come first served would have let them (`docs/guarantees.md`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from noljima.model.lifecycle import State
+from noljima.model.resources import NodeId
 from noljima.placement.demand import Demand
 from noljima.policy.cycle import Backfill, Cycle
 from noljima.policy.line import KeyedLine, Line
@@ -68,20 +69,60 @@ class GuestPolicy:
         """Start who is due, then the line in order, then fill what is left with guests."""
         # 1. The oldest go to the front.
         self._age(state)
-        cycle = Cycle(state)
+        cycle = Cycle(state, self)
         # 2. Whoever the strict queue has started starts now, at anybody's cost.
         for stray in state.strays.values():
-            self._recall(cycle, stray)
+            _recall(cycle, stray)
         for ticket in state.due.values():
-            self._secure_due(cycle, ticket)
+            _secure_due(cycle, ticket)
         # 3. The line in order, as far as it fits or is worth an eviction.
-        head = self._main_line(cycle)
+        head = self.main_line(cycle)
         # 4. Guests and backfill behind the first that has to wait.
         if head is not None:
-            self._fill(cycle, head)
+            self.fill(cycle, head)
         if self._young:
             cycle.plan.wake_s = self._young[0].submit_s + self._age_cap_s
         return cycle.plan
+
+    def gives_way(self, other: Ticket, ticket: Ticket) -> bool:
+        """Say whether a running job gives way to a waiting one that is not due."""
+        return other.key > ticket.key and other.due_s == NEVER_S
+
+    def admits(self, ticket: Ticket) -> bool:  # noqa: ARG002 - `share` has quotas
+        """Say whether a job may start at all now, capacity apart."""
+        return True
+
+    def count(self, ticket: Ticket) -> None:
+        """Take note that a start was planned; `share` counts it against quotas."""
+
+    def main_line(self, cycle: Cycle) -> Ticket | None:
+        """Start jobs in order, at others' cost where that is worth it; return who must wait."""
+        for ticket in cycle.state.line:
+            if ticket in cycle.settled or not self.admits(ticket):
+                continue
+            if not self._secure(cycle, ticket):
+                return ticket
+        return None
+
+    def fill(self, cycle: Cycle, head: Ticket) -> None:
+        """Fill what is left with guests, and with others as far as they do not delay the head."""
+        refused: set[Demand] = set()
+        backfill: Backfill | None = None
+        for ticket in _behind(cycle, head):
+            if cycle.trial.gpu_milli_free <= 0:
+                break
+            if ticket.demand in refused:
+                continue
+            if not cycle.trial.fits(ticket.demand):
+                refused.add(ticket.demand)
+            elif not self.admits(ticket):
+                continue
+            elif ticket.evictable:
+                if ticket.evictions < self._terms.evictions_max:
+                    cycle.start(ticket, guest=True)
+            else:
+                backfill = backfill or Backfill(cycle, head)
+                backfill.consider(ticket)
 
     def _age(self, state: SchedulerState) -> None:
         while self._young and self._young[0].submit_s + self._age_cap_s <= state.now_s:
@@ -93,45 +134,6 @@ class GuestPolicy:
             if waiting:
                 state.line.add(ticket)
 
-    def _main_line(self, cycle: Cycle) -> Ticket | None:
-        for ticket in cycle.state.line:
-            if ticket in cycle.settled:
-                continue
-            if not self._secure(cycle, ticket):
-                return ticket
-        return None
-
-    def _recall(self, cycle: Cycle, stray: Ticket) -> None:
-        """Tell a due job that runs in the wrong place to go, so that it starts in its own.
-
-        Left where it is, it could keep a later job from the nodes that the strict queue gives it.
-        """
-        if cycle.evictable(stray):
-            cycle.evict([stray], stray)
-
-    def _secure_due(self, cycle: Cycle, ticket: Ticket) -> None:
-        """Start a due job where the strict queue has it, whoever has to go."""
-        shadow = cycle.state.shadow
-        assert shadow is not None
-        nodes = shadow.claim(ticket)
-        if cycle.start_at(ticket, nodes) or cycle.keep_at(ticket, nodes):
-            return
-        places = set(nodes)
-        candidates = [
-            other
-            for other in cycle.state.running.values()
-            if not other.anchored
-            and cycle.evictable(other)
-            and (not places or any(w.node in places for w in other.placement.workers))
-        ]
-        victims = cycle.choose(ticket, candidates, nodes)
-        if victims:
-            cycle.evict(victims, ticket)
-            cycle.keep_at(ticket, nodes)
-        elif cycle.trial.fits(ticket.demand):
-            # A job that cannot be evicted stands there. Better elsewhere now than late.
-            cycle.start(ticket)
-
     def _secure(self, cycle: Cycle, ticket: Ticket) -> bool:
         """Start the job, or make sure that it can as soon as others have gone; False if neither."""
         if cycle.trial.fits(ticket.demand):
@@ -139,12 +141,7 @@ class GuestPolicy:
             return True
         if cycle.keep_for(ticket):
             return True
-        candidates = [
-            other
-            for other in cycle.state.running.values()
-            if other.key > ticket.key and other.due_s == NEVER_S and cycle.evictable(other)
-        ]
-        victims = cycle.choose(ticket, candidates)
+        victims = cycle.choose(ticket, cycle.candidates(ticket))
         if not victims or not self._worth_it(cycle.state, ticket, victims):
             return False
         cycle.evict(victims, ticket)
@@ -159,27 +156,58 @@ class GuestPolicy:
         waited_milli_s = ticket.gpu_milli * (state.now_s - ticket.submit_s)
         return lost_milli_s <= self._terms.loss_per_wait * waited_milli_s
 
-    def _fill(self, cycle: Cycle, head: Ticket) -> None:
-        refused: set[Demand] = set()
-        backfill: Backfill | None = None
-        for ticket in self._behind(cycle, head):
-            if cycle.trial.gpu_milli_free <= 0:
-                break
-            if ticket.demand in refused:
-                continue
-            if not cycle.trial.fits(ticket.demand):
-                refused.add(ticket.demand)
-            elif ticket.evictable:
-                if ticket.evictions < self._terms.evictions_max:
-                    cycle.start(ticket, guest=True)
-            else:
-                backfill = backfill or Backfill(cycle, head)
-                backfill.consider(ticket)
 
-    def _behind(self, cycle: Cycle, head: Ticket) -> Iterable[Ticket]:
-        free = cycle.trial.gpu_milli_free
-        return [
-            ticket
-            for ticket in cycle.state.line
-            if ticket.gpu_milli <= free and ticket is not head and ticket not in cycle.settled
-        ]
+def _behind(cycle: Cycle, head: Ticket) -> Iterable[Ticket]:
+    free = cycle.trial.gpu_milli_free
+    return [
+        ticket
+        for ticket in cycle.state.line
+        if ticket.gpu_milli <= free and ticket is not head and ticket not in cycle.settled
+    ]
+
+
+def _recall(cycle: Cycle, stray: Ticket) -> None:
+    """Tell a due job that runs in the wrong place to go, so that it starts in its own.
+
+    Left where it is, it could keep a later job from the nodes that the strict queue gives it. Where
+    its own place cannot be cleared either, it stays.
+    """
+    shadow = cycle.state.shadow
+    assert shadow is not None
+    if not cycle.evictable(stray):
+        return
+    nodes = shadow.claim(stray)
+    space = (cycle.soon or cycle.trial).copy()
+    for other in [stray, *_in_the_way(cycle, stray, nodes)]:
+        space.give_back(other.demand, other.placement)
+    if space.take_at(stray.demand, nodes) is not None:
+        cycle.evict([stray], stray)
+
+
+def _secure_due(cycle: Cycle, ticket: Ticket) -> None:
+    """Start a due job where the strict queue has it, whoever has to go."""
+    shadow = cycle.state.shadow
+    assert shadow is not None
+    nodes = shadow.claim(ticket)
+    if cycle.start_at(ticket, nodes) or cycle.keep_at(ticket, nodes):
+        return
+    victims = cycle.choose(ticket, _in_the_way(cycle, ticket, nodes), nodes)
+    if victims:
+        cycle.evict(victims, ticket)
+        cycle.keep_at(ticket, nodes)
+    elif cycle.trial.fits(ticket.demand):
+        # A job that cannot be evicted stands there. Better elsewhere now than late.
+        cycle.start(ticket)
+
+
+def _in_the_way(cycle: Cycle, ticket: Ticket, nodes: Sequence[NodeId]) -> list[Ticket]:
+    """Return who can be evicted from these nodes, or from anywhere in a pool, for a due job."""
+    places = set(nodes)
+    return [
+        other
+        for other in cycle.state.running.values()
+        if not other.anchored
+        and other is not ticket
+        and cycle.evictable(other)
+        and (not places or any(worker.node in places for worker in other.placement.workers))
+    ]

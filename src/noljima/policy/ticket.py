@@ -20,6 +20,7 @@ class Ticket:
     """One accepted job, waiting or running. The engine alone changes it."""
 
     __slots__ = (
+        "_attained_s",
         "anchored",
         "cancelled",
         "corrections",
@@ -67,6 +68,8 @@ class Ticket:
         self.expected_end_s = NEVER_S
         self.placement: Placement = IN_POOL
         self.guest = False
+        # Seconds that all earlier runs have taken, lost work included.
+        self._attained_s = 0.0
         # Work from the job's beginning that is safe, and all of it once the job has ended.
         self.saved_s = 0.0
         self.run_s = NEVER_S
@@ -84,6 +87,18 @@ class Ticket:
     def worked_s(self, now_s: float) -> float:
         """Say how much work from the job's beginning the present run has reached."""
         return self.saved_s + max(now_s - self.start_s - self.restart_s, 0.0)
+
+    def attained_s(self, now_s: float) -> float:
+        """Say how long the job has held its GPUs, over all its runs."""
+        return self._attained_s + (now_s - self.start_s if self.start_s < NEVER_S else 0.0)
+
+    def end_run(self, now_s: float) -> None:
+        """Close the books of the present run."""
+        self._attained_s += now_s - self.start_s
+        self.start_s = NEVER_S
+        self.expected_end_s = NEVER_S
+        self.placement = IN_POOL
+        self.guest = False
 
     def loss_s(self, now_s: float) -> float:
         """Say how many seconds of this run an eviction would throw away, restart costs included."""

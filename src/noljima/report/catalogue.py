@@ -1,0 +1,242 @@
+"""The figures of a run: what each is called, how it is defined, how it is written.
+
+The table, the page and the documentation all read it from here, so that they cannot drift from
+what `metrics` computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from noljima.report import wording
+
+Value = float | int | str | None
+
+
+class Kind(StrEnum):
+    """How a figure is written."""
+
+    TEXT = "text"
+    COUNT = "count"
+    SECONDS = "seconds"
+    RATIO = "ratio"
+    SHARE = "share"
+    HOURS = "hours"
+
+
+class Better(StrEnum):
+    """Which way is better."""
+
+    LOW = "low"
+    HIGH = "high"
+    NEITHER = "neither"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure: its JSON key, its name, its kind, which way is better, its definition."""
+
+    key: str
+    label: str
+    kind: Kind
+    better: Better
+    definition: str
+
+
+_QUANTILE: Final = "numpy's 'linear' quantile"
+
+FIGURES: Final = (
+    Figure("policy", "Policy", Kind.TEXT, Better.NEITHER, "The policy that decided."),
+    Figure(
+        "estimates",
+        "Estimates",
+        Kind.TEXT,
+        Better.NEITHER,
+        "Where the policy's run-time estimates came from.",
+    ),
+    Figure(
+        "jobs",
+        "Jobs",
+        Kind.COUNT,
+        Better.NEITHER,
+        "Jobs that ran to an end, whatever their outcome; all other figures speak of these "
+        "unless they say otherwise.",
+    ),
+    Figure(
+        "mean_wait_s",
+        "Mean wait",
+        Kind.SECONDS,
+        Better.LOW,
+        "Mean of wait = end - submission - run time. For a job that was never evicted that is "
+        "start - submission; work lost to an eviction and restart costs count as waiting.",
+    ),
+    Figure("p50_wait_s", "Median wait", Kind.SECONDS, Better.LOW, f"50 % of waits ({_QUANTILE})."),
+    Figure("p95_wait_s", "95 % wait", Kind.SECONDS, Better.LOW, f"95 % of waits ({_QUANTILE})."),
+    Figure("max_wait_s", "Longest wait", Kind.SECONDS, Better.LOW, "The longest wait."),
+    Figure(
+        "mean_bounded_slowdown",
+        "Mean slowdown",
+        Kind.RATIO,
+        Better.LOW,
+        "Mean bounded slowdown: max(1, (end - submission) / max(run time, 10 s)) "
+        "(Feitelson et al., Theory and practice in parallel job scheduling, JSSPP 1997).",
+    ),
+    Figure(
+        "p99_bounded_slowdown",
+        "99 % slowdown",
+        Kind.RATIO,
+        Better.LOW,
+        f"99 % of bounded slowdowns ({_QUANTILE}).",
+    ),
+    Figure(
+        "max_bounded_slowdown",
+        "Largest slowdown",
+        Kind.RATIO,
+        Better.LOW,
+        "The largest bounded slowdown.",
+    ),
+    Figure(
+        "mean_completion_s",
+        "Mean completion",
+        Kind.SECONDS,
+        Better.LOW,
+        "Mean of end - submission.",
+    ),
+    Figure(
+        "makespan_s",
+        "Makespan",
+        Kind.SECONDS,
+        Better.LOW,
+        "Last end - first submission.",
+    ),
+    Figure(
+        "utilisation",
+        "Utilisation",
+        Kind.SHARE,
+        Better.HIGH,
+        "Held GPU-time / (GPUs x makespan). Held is held: work that was lost to evictions, "
+        "restarts and failed starts is included.",
+    ),
+    Figure(
+        "idle_gpu_hours_while_waiting",
+        "Idle while waiting",
+        Kind.HOURS,
+        Better.LOW,
+        "Integral over the makespan of min(free GPUs, GPUs that waiting jobs ask for), in "
+        "GPU-hours.",
+    ),
+    Figure(
+        "evictions",
+        "Evictions",
+        Kind.COUNT,
+        Better.LOW,
+        "How often a running job was stopped to run again later, unfinished jobs included.",
+    ),
+    Figure(
+        "lost_work_share",
+        "Lost work",
+        Kind.SHARE,
+        Better.LOW,
+        "GPU-time held beyond the jobs' work (redone work, restarts, failed starts) / held "
+        "GPU-time.",
+    ),
+    Figure(
+        "order_violations",
+        "Late jobs",
+        Kind.COUNT,
+        Better.LOW,
+        "Jobs whose last start is more than 1e-6 s later than their start in a strict "
+        "first-come-first-served queue.",
+    ),
+    Figure(
+        "late_share",
+        "Late jobs, share",
+        Kind.SHARE,
+        Better.LOW,
+        "Late jobs / jobs that the strict queue started too.",
+    ),
+    Figure(
+        "mean_lateness_s",
+        "Mean lateness",
+        Kind.SECONDS,
+        Better.LOW,
+        "Mean over the late jobs of last start - strict start; 0 when none is late.",
+    ),
+    Figure(
+        "max_lateness_s",
+        "Largest lateness",
+        Kind.SECONDS,
+        Better.LOW,
+        "The largest last start - strict start; 0 when none is late.",
+    ),
+    Figure(
+        "user_fairness_jain",
+        "Fairness",
+        Kind.RATIO,
+        Better.HIGH,
+        "Jain's index (sum x)^2 / (n * sum x^2) over the users' mean bounded slowdowns x: 1 when "
+        "all are alike, 1/n when one user has it all (Jain, Chiu, Hawe, DEC-TR-301, 1984).",
+    ),
+    Figure(
+        "refused",
+        "Refused",
+        Kind.COUNT,
+        Better.NEITHER,
+        "Jobs that never fit the cluster and were told so.",
+    ),
+    Figure(
+        "unfinished",
+        "Unfinished",
+        Kind.COUNT,
+        Better.NEITHER,
+        "Jobs that still waited or ran at the last event.",
+    ),
+    Figure(
+        "withdrawn",
+        "Withdrawn",
+        Kind.COUNT,
+        Better.NEITHER,
+        "Jobs that their owners cancelled before they ran to an end.",
+    ),
+    Figure(
+        "wall_s",
+        "Computed in",
+        Kind.SECONDS,
+        Better.NEITHER,
+        "Seconds that the run took to compute.",
+    ),
+    Figure("jobs_per_s", "Jobs per second", Kind.RATIO, Better.NEITHER, "Jobs / seconds computed."),
+)
+
+_WRITERS: Final[Mapping[Kind, Callable[[float], str]]] = {
+    Kind.TEXT: wording.count,
+    Kind.COUNT: wording.count,
+    Kind.SECONDS: wording.duration,
+    Kind.RATIO: wording.ratio,
+    Kind.SHARE: wording.share,
+    Kind.HOURS: lambda hours: f"{wording.ratio(hours)} h",
+}
+
+BY_KEY: Final[Mapping[str, Figure]] = MappingProxyType({figure.key: figure for figure in FIGURES})
+
+
+def written(figure: Figure, value: Value) -> str:
+    """Write a figure's value for people."""
+    if value is None:
+        return wording.UNKNOWN
+    if isinstance(value, str):
+        return value
+    return _WRITERS[figure.kind](value)
+
+
+def best(figure: Figure, values: list[Value]) -> list[bool]:
+    """Mark the best of the runs' values; nobody is best where all are alike."""
+    numbers = [value for value in values if isinstance(value, int | float)]
+    if figure.better is Better.NEITHER or len(set(numbers)) < 2:
+        return [False] * len(values)
+    top = min(numbers) if figure.better is Better.LOW else max(numbers)
+    return [value == top for value in values]

@@ -1,0 +1,175 @@
+"""The promises as onlookers: each sees what the engine does and raises once a promise is broken.
+
+They keep their own books from events and commands, and read the engine's state only for what is
+not said there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from noljima.engine import Engine
+from noljima.engine.validate import BrokenInvariantError
+from noljima.model.commands import Command, Evict, Start
+from noljima.model.events import (
+    Event,
+    Evicted,
+    Finished,
+    NodeLost,
+    NodeSeen,
+    Released,
+    StartFailed,
+    Submitted,
+)
+from noljima.model.lifecycle import State
+from noljima.model.resources import GPU, JobId, NodeId
+from noljima.policy.ticket import NEVER_S, Ticket
+
+
+class Ledger:
+    """T8: who holds how much, recounted; no start may take what is not there, or start twice.
+
+    Counts GPUs only. Free capacity may be below zero after GPUs were lost under running jobs;
+    then nothing may start.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[NodeId, int] = {}
+        self._gpu_milli: dict[JobId, int] = {}
+        self._holding: set[JobId] = set()
+
+    @property
+    def gpu_milli_free(self) -> int:
+        """What nobody holds."""
+        return sum(self._nodes.values()) - sum(self._gpu_milli[job] for job in self._holding)
+
+    def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:
+        """Take in a batch, and check each start."""
+        for event in events:
+            self._take_in(event)
+        starts = [command for command in commands if isinstance(command, Start)]
+        for start in starts:
+            if start.job in self._holding:
+                raise BrokenInvariantError("T8 nothing starts twice", "it runs", start.job)
+            self._holding.add(start.job)
+        if starts and self.gpu_milli_free < 0:
+            words = f"{-self.gpu_milli_free} milli-GPUs too many are given out"
+            raise BrokenInvariantError("T8 never over capacity", words, starts[-1].job)
+
+    def _take_in(self, event: Event) -> None:
+        match event:
+            case Submitted():
+                self._gpu_milli.setdefault(event.job.id, event.job.gang.gpu_milli)
+            case NodeSeen():
+                self._nodes[event.node.id] = 0 if event.node.drained else event.node.gpus * GPU
+            case NodeLost():
+                self._nodes.pop(event.node, None)
+            case Evicted() | Finished() | StartFailed():
+                self._holding.discard(event.job)
+            case _:
+                pass
+
+
+class NoIdleGpu:
+    """T7: where nobody is about to stop, no job that may run as a guest fits and waits."""
+
+    def __init__(self, engine: Engine, evictions_max: int = 3) -> None:
+        self._engine = engine
+        self._evictions_max = evictions_max
+
+    def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:  # noqa: ARG002 - the state tells
+        """Look for a job that waits beside the room that it needs."""
+        state = self._engine.state
+        if state.stopping:
+            return  # What is free may be kept for whoever the stopping jobs make room for.
+        for ticket in state.line:
+            if self._may_run(ticket) and state.space.fits(ticket.demand):
+                words = f"waits for {ticket.gpu_milli} of {state.space.gpu_milli_free} free"
+                raise BrokenInvariantError("T7 no idle GPU", words, ticket.job.id)
+
+    def _may_run(self, ticket: Ticket) -> bool:
+        return ticket.evictable and ticket.evictions < self._evictions_max
+
+
+class EvictionTerms:
+    """T6: guests are within their budget, and nobody stops who may stay."""
+
+    def __init__(self, engine: Engine, evictions_max: int = 3) -> None:
+        self._engine = engine
+        self._evictions_max = evictions_max
+
+    def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:  # noqa: ARG002 - the state tells
+        """Check each start of a guest and each eviction."""
+        for command in commands:
+            if isinstance(command, Start) and command.guest:
+                self._check_guest(self._engine.tickets[command.job])
+            elif isinstance(command, Evict):
+                self._check_victim(self._engine.tickets[command.job], command.to_start)
+
+    def _check_guest(self, ticket: Ticket) -> None:
+        if ticket.evictions >= self._evictions_max or not ticket.evictable:
+            words = f"guest after {ticket.evictions} evictions; evictable: {ticket.evictable}"
+            raise BrokenInvariantError("T6 evictions are bounded", words, ticket.job.id)
+
+    def _check_victim(self, victim: Ticket, to_start: JobId) -> None:
+        job = victim.job.id
+        if not victim.evictable:
+            raise BrokenInvariantError("T6 only evictable jobs are evicted", "it is not", job)
+        if to_start == job:
+            if victim.job.id not in self._engine.state.strays:
+                words = "sent to its own place while it is there"
+                raise BrokenInvariantError("T3 only strays are recalled", words, job)
+            return
+        if victim.anchored:
+            words = f"due at {victim.due_s} and evicted for {to_start}"
+            raise BrokenInvariantError("T3 nobody evicts a due job from its place", words, job)
+        other = self._engine.tickets[to_start]
+        if other.due_s == NEVER_S and not victim.key > other.key:
+            words = f"evicted for {to_start}, which stands behind it and is not due"
+            raise BrokenInvariantError("T3 evictions follow the order", words, job)
+
+
+class HeadReservation:
+    """T1: with enforced limits as estimates, the head's reservation never moves to a later time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._head: JobId | None = None
+        self._start_s = NEVER_S
+
+    def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:  # noqa: ARG002 - the state tells
+        """Compare the reservation with the last one that the same head had."""
+        head = self._engine.state.line.head
+        kept = self._engine.reservation
+        if head is None or kept is None or kept.ticket is not head:
+            self._head = None
+            return
+        job = head.job.id
+        if job == self._head and kept.start_s > self._start_s:
+            words = f"from {self._start_s} to {kept.start_s}"
+            raise BrokenInvariantError("T1 a reservation never moves later", words, job)
+        self._head, self._start_s = job, kept.start_s
+
+
+class Lifecycle:
+    """Nothing is lost or run twice: each accepted job is waiting, held, running or told its end."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._open: set[JobId] = set()
+        self._ended: set[JobId] = set()
+
+    def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:
+        """Compare who should be known to the engine with who is."""
+        for event in events:
+            if isinstance(event, Submitted) and event.job.id not in self._ended:
+                self._open.add(event.job.id)
+        gone = self._open - self._engine.tickets.keys()
+        ending = {e.job for e in events if not isinstance(e, Submitted | NodeSeen | NodeLost) and hasattr(e, "job")}
+        for job in gone - ending:
+            raise BrokenInvariantError("nothing is lost", "no event has ended it", job)
+        self._open -= gone
+        self._ended |= gone
+        for command in commands:
+            if isinstance(command, Start) and command.job in self._ended:
+                raise BrokenInvariantError("nothing runs twice", "it has ended", command.job)

@@ -50,5 +50,5 @@ def main() -> None:
 
     \b
         noljima generate --gpus 64 --days 1 -o day.jsonl
-        noljima simulate day.jsonl --nodes 8 --gpus-per-node 8 --policy fair --policy easy
-    """
+        noljima simulate day.jsonl --nodes 8 --policy fair --policy easy
+    """  # noqa: D301 - \b is click's mark for text that is not to be wrapped

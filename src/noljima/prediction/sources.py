@@ -16,21 +16,29 @@ from noljima.prediction.oracle import (
 from noljima.prediction.source import Source
 from noljima.prediction.user_limit import UserLimit
 
-_PLAIN: Final[Mapping[str, Callable[[int], Source]]] = {
-    "limit": lambda _seed: UserLimit(),
-    "last-two": lambda _seed: LastTwo(),
-    "true": lambda _seed: TrueRunTime(),
-    "random": lambda seed: RandomRunTime(seed),
-    "adversarial": lambda _seed: AdversarialRunTime(),
+_PLAIN: Final[Mapping[str, tuple[str, Callable[[int], Source]]]] = {
+    "limit": ("the user's own limit", lambda _: UserLimit()),
+    "last-two": ("mean of the user's last two run times (Tsafrir et al.)", lambda _: LastTwo()),
+    "true": ("the truth, which only a simulation knows", lambda _: TrueRunTime()),
+    "random": ("log-uniform chance: knows nothing", RandomRunTime),
+    "adversarial": ("the truth turned upside down", lambda _: AdversarialRunTime()),
 }
+_NOISY: Final = "noisy:SIGMA"
 
-NAMES: Final = (*_PLAIN, "noisy:SIGMA")
+NAMES: Final = (*_PLAIN, _NOISY)
+
+
+def describe(name: str) -> str:
+    """Return the one-line description of a source."""
+    if name == _NOISY:
+        return "the truth times lognormal noise: ln(estimate / truth) has deviation SIGMA"
+    return _PLAIN[name][0]
 
 
 def source_of(name: str, seed: int = 0) -> Source:
     """Build the source of this name; `noisy:0.5` has a parameter."""
     if name in _PLAIN:
-        return _PLAIN[name](seed)
+        return _PLAIN[name][1](seed)
     kind, _, parameter = name.partition(":")
     if kind == "noisy" and parameter:
         try:

@@ -7,23 +7,27 @@ not said there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from noljima.engine import Engine
 from noljima.engine.validate import BrokenInvariantError
 from noljima.model.commands import Command, Evict, Start
 from noljima.model.events import (
+    Cancelled,
     Event,
     Evicted,
     Finished,
     NodeLost,
     NodeSeen,
-    Released,
     StartFailed,
     Submitted,
 )
-from noljima.model.lifecycle import State
 from noljima.model.resources import GPU, JobId, NodeId
 from noljima.policy.ticket import NEVER_S, Ticket
+
+
+_ENDING: Final = Cancelled | Evicted | Finished | StartFailed
+"""What a job can end with; the second and fourth where it was cancelled before."""
 
 
 class Ledger:
@@ -165,9 +169,9 @@ class Lifecycle:
             if isinstance(event, Submitted) and event.job.id not in self._ended:
                 self._open.add(event.job.id)
         gone = self._open - self._engine.tickets.keys()
-        ending = {e.job for e in events if not isinstance(e, Submitted | NodeSeen | NodeLost) and hasattr(e, "job")}
-        for job in gone - ending:
-            raise BrokenInvariantError("nothing is lost", "no event has ended it", job)
+        ending = {event.job for event in events if isinstance(event, _ENDING)}
+        if gone - ending:
+            raise BrokenInvariantError("nothing is lost", f"no event has ended {gone - ending}")
         self._open -= gone
         self._ended |= gone
         for command in commands:

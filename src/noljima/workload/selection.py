@@ -19,6 +19,7 @@ import msgspec
 
 from noljima.model import bounds
 from noljima.model.bounds import InvalidFieldError
+from noljima.model.events import Outcome
 from noljima.model.job import Checkpoint
 from noljima.model.resources import GPU
 from noljima.workload import durations
@@ -144,6 +145,8 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """None leaves every job as it is."""
     checkpoint: Checkpoint | None = None
     """None leaves every job as it is."""
+    early_exits: float = 0.0
+    """Share of the jobs that fail before their time."""
     seed: int = 0
 
 
@@ -166,6 +169,8 @@ def select(trace: Trace, selection: Selection) -> Trace:
         trace = with_evictable_share(trace, selection.evictable_share, seed=selection.seed)
     if selection.checkpoint is not None:
         trace = with_checkpoint(trace, selection.checkpoint)
+    if selection.early_exits:
+        trace = with_early_exits(trace, selection.early_exits, seed=selection.seed)
     return trace
 
 
@@ -201,7 +206,11 @@ def pressed(trace: Trace, load_factor: float) -> Trace:
     if not trace.jobs:
         return trace
     first_s = trace.jobs[0].submit_s
-    return _retimed(trace, lambda submit_s: first_s + (submit_s - first_s) / load_factor)
+    # Rounded to 1/1024 s, which floats add up exactly: so that "at the same moment" stays so.
+    return _retimed(
+        trace,
+        lambda submit_s: math.floor(((submit_s - first_s) / load_factor + first_s) * 1024) / 1024,
+    )
 
 
 def with_evictable_share(trace: Trace, share: float, *, seed: int = 0) -> Trace:
@@ -216,6 +225,20 @@ def with_evictable_share(trace: Trace, share: float, *, seed: int = 0) -> Trace:
 def with_checkpoint(trace: Trace, checkpoint: Checkpoint) -> Trace:
     """Give every job the same checkpoint interval and restart cost."""
     return _changed(trace, lambda _: {"checkpoint": checkpoint})
+
+
+def with_early_exits(trace: Trace, share: float, *, seed: int = 0) -> Trace:
+    """Let this share of the jobs fail early, each after a part of its time that chance decides."""
+    bounds.share("early exits", share)
+
+    def shortened(job: TraceJob) -> TraceJob:
+        if _chance(seed, f"exit {job.job.id}") >= share:
+            return job
+        part = _chance(seed, f"part {job.job.id}")
+        run_s = max(1.0, math.floor(job.run_s * part))
+        return msgspec.structs.replace(job, run_s=min(run_s, job.run_s), outcome=Outcome.FAILED)
+
+    return _with(trace, (shortened(job) for job in trace.jobs))
 
 
 def _chance(seed: int, job: str) -> float:

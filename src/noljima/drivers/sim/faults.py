@@ -47,5 +47,6 @@ def node_faults(
 def start_failures(jobs: Sequence[JobId], *, share: float, seed: int) -> dict[JobId, int]:
     """Draw jobs whose start fails once or more: each attempt fails with probability `share`."""
     generator = np.random.Generator(np.random.PCG64(seed))
-    failures = generator.geometric(1.0 - share, size=len(jobs)) - 1 if share < 1.0 else []
-    return {job: int(count) for job, count in zip(jobs, failures, strict=True) if count}
+    # `share` is below one: a start that always fails would be tried for ever.
+    failures = generator.geometric(1.0 - share, size=len(jobs)) - 1
+    return {job: int(count) for job, count in zip(jobs, failures.tolist(), strict=True) if count}

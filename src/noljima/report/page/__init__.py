@@ -35,7 +35,7 @@ def write(
     `figures` holds what `metrics.figures` gave for each run, in the same order. The facts are
     shown as they are given, name by name.
     """
-    if len(runs) != len(figures):
+    if not runs or len(runs) != len(figures):
         raise ValueError(f"{len(runs)} runs, but figures of {len(figures)}")
     path = path_dir / FILE_NAME
     atomic.write_text(path, text(title, trace_facts, cluster_facts, runs, figures))
@@ -50,14 +50,16 @@ def text(
     figures: Sequence[Mapping[str, Value]],
 ) -> str:
     """Return the page as HTML text."""
-    plots = template.script(_asset("uPlot.iife.min.js"))
+    # The licence goes along: the page is a copy of uPlot, too.
+    licence = f"/*\n{_asset('uPlot.LICENSE.txt')}*/\n"
+    plots = template.script(licence + _asset("uPlot.iife.min.js"))
     ours = template.script("\n".join(_asset(name) for name in _SCRIPTS))
     names = payload.run_names(runs)
     return template.fill(
         _asset("report.html"),
         {
             "title": template.escaped(title),
-            "policy": Markup(f"'{template.digest(plots)}' '{template.digest(ours)}'"),
+            "script_hashes": Markup(f"'{template.digest(plots)}' '{template.digest(ours)}'"),
             "styles": Markup(_asset("uPlot.min.css") + "\n" + _asset("report.css")),
             "facts": markup.facts({"Trace": trace_facts, "Cluster": cluster_facts}),
             "summary": markup.summary(names, figures),

@@ -43,6 +43,7 @@ def of(
         "from": shown.first_s - first_s,
         "until": shown.last_s - first_s,
         "whole": shown.whole,
+        "limit": window.SEGMENTS_MAX,
         "lanes": sum(node.gpus for node in nodes) if nodes else -(-size_milli // GPU),
         "nodes": [[node.name, node.first, node.gpus] for node in nodes],
         "runs": drawn,

@@ -6,7 +6,9 @@ const THIN = "\u202f";
 const UNKNOWN = "\u2013";
 
 function count(number) {
-  return Math.round(number).toString().replace(/\B(?=(\d{3})+$)/g, THIN);
+  return Math.round(number)
+    .toString()
+    .replace(/\B(?=(\d{3})+$)/g, THIN);
 }
 
 function amount(number) {
@@ -31,6 +33,16 @@ function duration(seconds) {
   return two(Math.round(seconds / 3600), 24, "d", "h");
 }
 
+/* A moment of the run: whole hours in words, the rest as a clock shows it: 6 d 03:12:45. */
+function moment(seconds) {
+  const all = Math.round(seconds);
+  if (all % 3600 === 0 || all < 60) return duration(all);
+  const two = (number) => String(Math.floor(number)).padStart(2, "0");
+  const clock =
+    `${two((all % 86400) / 3600)}:${two((all % 3600) / 60)}` + (all % 60 ? `:${two(all % 60)}` : "");
+  return all < 86400 ? clock : `${count(Math.floor(all / 86400))} d ${clock}`;
+}
+
 function make(tag, attributes, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes || {})) {
@@ -51,11 +63,16 @@ function runColour(run) {
 }
 
 function table(head, rows) {
-  const cells = (tag, line) => line.map((text, place) =>
-    make(place ? tag : "th", tag === "th" ? { scope: "col" } : place ? {} : { scope: "row" }, String(text)));
-  return make("table", {},
+  const cells = (tag, line) =>
+    line.map((text, place) =>
+      make(place ? tag : "th", tag === "th" ? { scope: "col" } : place ? {} : { scope: "row" }, String(text)),
+    );
+  return make(
+    "table",
+    {},
     make("thead", {}, make("tr", {}, ...cells("th", head))),
-    make("tbody", {}, ...rows.map((line) => make("tr", {}, ...cells("td", line)))));
+    make("tbody", {}, ...rows.map((line) => make("tr", {}, ...cells("td", line)))),
+  );
 }
 
 /* A table behind a plot: made only when somebody opens it. */
@@ -77,12 +94,15 @@ class Tip {
   }
 
   show(left, top, title, lines) {
-    this.box.replaceChildren(make("strong", {}, title), ...lines.map(([words, value, name]) => {
-      const label = make("span", {});
-      if (name) label.append(make("span", { class: "swatch", "--swatch": `var(${name})` }));
-      label.append(words);
-      return make("div", {}, label, make("span", {}, value));
-    }));
+    this.box.replaceChildren(
+      make("strong", {}, title),
+      ...lines.map(([words, value, name]) => {
+        const label = make("span", {});
+        if (name) label.append(make("span", { class: "swatch", "--swatch": `var(${name})` }));
+        label.append(words);
+        return make("div", {}, label, make("span", {}, value));
+      }),
+    );
     this.box.style.display = "block";
     const { offsetWidth: width, offsetHeight: height } = this.box;
     const room = this.host.clientWidth;
@@ -97,5 +117,7 @@ class Tip {
 }
 
 function captioned(figure, title, words, ...tools) {
-  figure.append(make("figcaption", {}, make("h3", {}, title), ...tools, ...(words ? [make("p", {}, words)] : [])));
+  figure.append(
+    make("figcaption", {}, make("h3", {}, title), ...tools, ...(words ? [make("p", {}, words)] : [])),
+  );
 }

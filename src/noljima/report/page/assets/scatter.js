@@ -31,8 +31,8 @@ class Scatter {
     const pen = sized(this.canvas, width, height);
     const top = squeeze(Math.max(10, ...this.largest(across), ...this.largest(up)));
     const box = { left: 74, right: width - 12, top: 10, bottom: height - 40 };
-    const x = (seconds) => box.left + (box.right - box.left) * squeeze(seconds) / top;
-    const y = (seconds) => box.bottom - (box.bottom - box.top) * squeeze(seconds) / top;
+    const x = (seconds) => box.left + ((box.right - box.left) * squeeze(seconds)) / top;
+    const y = (seconds) => box.bottom - ((box.bottom - box.top) * squeeze(seconds)) / top;
     this.points = across.map((seconds, place) => [x(seconds), y(up[place])]);
     this.axes(pen, box, x, y, top);
     pen.fillStyle = colour(runColour(this.choice.up));
@@ -108,8 +108,10 @@ class Scatter {
     const fewer = scatter.shorter[up][across];
     const more = scatter.shorter[across][up];
     const rest = scatter.count - fewer - more;
-    return `Of ${count(scatter.count)} jobs, ${count(fewer)} wait less under ${runs[up]} than under ` +
-      `${runs[across]} (below the line), ${count(more)} wait longer, ${count(rest)} the same.`;
+    return (
+      `Of ${count(scatter.count)} jobs, ${count(fewer)} wait less under ${runs[up]} than under ` +
+      `${runs[across]} (below the line), ${count(more)} wait longer, ${count(rest)} the same.`
+    );
   }
 }
 
@@ -133,7 +135,7 @@ function jobLines(jobs, job) {
   return [
     ...(user ? [["user", user]] : []),
     ["GPUs", amount(jobs.gpus[job])],
-    ["submitted", duration(jobs.submit[job])],
+    ["submitted", moment(jobs.submit[job])],
     ["run time", duration(jobs.run[job])],
   ];
 }

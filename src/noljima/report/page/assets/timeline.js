@@ -17,8 +17,15 @@ class Timeline {
     this.canvas = make("canvas", { class: "chart", role: "img", tabindex: "0" });
     host.append(this.canvas);
     this.tip = new Tip(host);
-    this.facts = data.timeline.runs.map(({ facts }) => new Map(facts.job.map((job, row) =>
-      [job, { wait: facts.wait[row], evictions: facts.evictions[row], outcome: facts.outcome[row] }])));
+    this.facts = data.timeline.runs.map(
+      ({ facts }) =>
+        new Map(
+          facts.job.map((job, row) => [
+            job,
+            { wait: facts.wait[row], evictions: facts.evictions[row], outcome: facts.outcome[row] },
+          ]),
+        ),
+    );
     this.whole();
     this.listen();
     new ResizeObserver(() => this.draw()).observe(host);
@@ -32,17 +39,27 @@ class Timeline {
 
   listen() {
     const canvas = this.canvas;
-    canvas.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      const factor = Math.exp(Math.sign(event.deltaY) * Math.min(Math.abs(event.deltaY), 120) * 0.0025);
-      this.zoom(factor, event.offsetX, event.offsetY, event.shiftKey || event.ctrlKey);
-    }, { passive: false });
+    canvas.addEventListener(
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        // With Shift, some browsers turn the wheel sideways.
+        const turn = event.deltaY || event.deltaX;
+        const factor = Math.exp(Math.sign(turn) * Math.min(Math.abs(turn), 120) * 0.0025);
+        this.zoom(factor, event.offsetX, event.offsetY, event.shiftKey || event.ctrlKey);
+      },
+      { passive: false },
+    );
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
       this.grip = { x: event.offsetX, y: event.offsetY, view: { ...this.view } };
     });
-    canvas.addEventListener("pointerup", () => { this.grip = null; });
-    canvas.addEventListener("pointercancel", () => { this.grip = null; });
+    canvas.addEventListener("pointerup", () => {
+      this.grip = null;
+    });
+    canvas.addEventListener("pointercancel", () => {
+      this.grip = null;
+    });
     canvas.addEventListener("pointermove", (event) => (this.grip ? this.drag(event) : this.point(event)));
     canvas.addEventListener("pointerleave", () => this.tip.hide());
     canvas.addEventListener("dblclick", () => this.whole());
@@ -53,9 +70,14 @@ class Timeline {
     const { from, until } = this.view;
     const step = (until - from) / 8;
     const moves = {
-      ArrowLeft: () => this.pan(-step, 0), ArrowRight: () => this.pan(step, 0),
-      ArrowUp: () => this.pan(0, -this.tall() / 8), ArrowDown: () => this.pan(0, this.tall() / 8),
-      "+": () => this.zoom(0.7), "=": () => this.zoom(0.7), "-": () => this.zoom(1 / 0.7), 0: () => this.whole(),
+      ArrowLeft: () => this.pan(-step, 0),
+      ArrowRight: () => this.pan(step, 0),
+      ArrowUp: () => this.pan(0, -this.tall() / 8),
+      ArrowDown: () => this.pan(0, this.tall() / 8),
+      "+": () => this.zoom(0.7),
+      "=": () => this.zoom(0.7),
+      "-": () => this.zoom(1 / 0.7),
+      0: () => this.whole(),
     };
     if (moves[event.key]) {
       event.preventDefault();
@@ -103,7 +125,10 @@ class Timeline {
     const { view, x, y } = this.grip;
     this.view = { ...view };
     this.tip.hide();
-    this.pan((x - event.offsetX) / width * (view.until - view.from), (y - event.offsetY) / height * (view.last - view.first));
+    this.pan(
+      ((x - event.offsetX) / width) * (view.until - view.from),
+      ((y - event.offsetY) / height) * (view.last - view.first),
+    );
   }
 
   keepInside() {
@@ -152,7 +177,9 @@ class Timeline {
 
   bars(pen, from, until, first) {
     const { job, from: begins, until: ends, top, height, kind } = this.data.timeline.runs[this.run];
-    const shades = ["--main-line", "--main-line-2", "--main-line-3", "--guest", "--guest-2", "--guest-3"].map(colour);
+    const shades = ["--main-line", "--main-line-2", "--main-line-3", "--guest", "--guest-2", "--guest-3"].map(
+      colour,
+    );
     const failed = colour("--failed");
     const evicted = colour("--evicted");
     const marks = [];
@@ -165,7 +192,7 @@ class Timeline {
       if (y > this.height || y + tall < 0) continue;
       const wide = (ends[row] - begins[row]) * this.scale.x;
       const ending = kind[row] >> 1;
-      pen.fillStyle = ending === START_FAILED ? failed : shades[(kind[row] & GUEST) * 3 + job[row] % 3];
+      pen.fillStyle = ending === START_FAILED ? failed : shades[(kind[row] & GUEST) * 3 + (job[row] % 3)];
       const gap = tall > 4 ? 1 : 0;
       pen.fillRect(x, y, Math.max(wide - (wide > 3 ? 1 : 0), 0.7), Math.max(tall - gap, 0.7));
       if (ending === EVICTED && wide > 2) marks.push([x + wide - 3, y, tall - gap]);
@@ -188,7 +215,11 @@ class Timeline {
       pen.fillStyle = inks[kind[row] & GUEST];
       const words = jobTitle(this.data.jobs, job[row]);
       const shown = words.slice(0, Math.floor(room / 6.2));
-      pen.fillText(shown.length < words.length ? shown.slice(0, -1) + "…" : shown, left + 4, y + Math.min(tall, 30) / 2);
+      pen.fillText(
+        shown.length < words.length ? shown.slice(0, -1) + "…" : shown,
+        left + 4,
+        y + Math.min(tall, 30) / 2,
+      );
     }
     pen.textBaseline = "alphabetic";
   }
@@ -197,7 +228,8 @@ class Timeline {
     const span = this.view.until - this.view.from;
     const step = SECOND_STEPS.find((size) => span / size <= Math.max(this.area().width / 95, 2)) || span;
     const ticks = [];
-    for (let tick = Math.ceil(this.view.from / step) * step; tick <= this.view.until; tick += step) ticks.push(tick);
+    for (let tick = Math.ceil(this.view.from / step) * step; tick <= this.view.until; tick += step)
+      ticks.push(tick);
     return ticks;
   }
 
@@ -216,7 +248,8 @@ class Timeline {
   borders(pen, width) {
     pen.fillStyle = colour("--card");
     for (const [, first, gpus] of this.data.timeline.nodes) {
-      if (gpus * this.scale.y > 5) pen.fillRect(LEFT, (first - this.view.first) * this.scale.y - 1, width, 1.5);
+      if (gpus * this.scale.y > 5)
+        pen.fillRect(LEFT, (first - this.view.first) * this.scale.y - 1, width, 1.5);
     }
   }
 
@@ -226,7 +259,7 @@ class Timeline {
     pen.textAlign = "center";
     for (const tick of this.ticks()) {
       const x = LEFT + (tick - this.view.from) * this.scale.x;
-      if (x > LEFT + 14 && x < LEFT + width - 18) pen.fillText(duration(tick), x, height + 17);
+      if (x > LEFT + 14 && x < LEFT + width - 18) pen.fillText(moment(tick), x, height + 17);
     }
     pen.textAlign = "right";
     let free = -1;
@@ -241,7 +274,8 @@ class Timeline {
   lanesToName() {
     const { nodes, lanes } = this.data.timeline;
     if (nodes.length) return nodes;
-    const step = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048].find((size) => size * this.scale.y >= 16) || lanes;
+    const step =
+      [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048].find((size) => size * this.scale.y >= 16) || lanes;
     const named = [];
     for (let lane = 0; lane < lanes; lane += step) named.push([`GPU ${count(lane + 1)}`, lane, 1]);
     return named;
@@ -255,15 +289,21 @@ class Timeline {
     const slack = 1.5 / this.scale.x;
     let hit = -1;
     for (let row = job.length - 1; row >= 0 && hit < 0; row -= 1) {
-      if (begins[row] - slack <= at && at <= ends[row] + slack && top[row] <= lane && lane < top[row] + height[row]) hit = row;
+      if (
+        begins[row] - slack <= at &&
+        at <= ends[row] + slack &&
+        top[row] <= lane &&
+        lane < top[row] + height[row]
+      )
+        hit = row;
     }
     if (hit < 0 || event.offsetX < LEFT) return this.tip.hide();
     const ending = ["ran to its end", "evicted", "the start failed", "still running"][kind[hit] >> 1];
     return this.tip.show(event.offsetX, event.offsetY, jobTitle(this.data.jobs, job[hit]), [
       ...jobLines(this.data.jobs, job[hit]),
       ["as", kind[hit] & GUEST ? "guest" : "main line", kind[hit] & GUEST ? "--guest" : "--main-line"],
-      ["held from", duration(begins[hit])],
-      ["until", `${duration(ends[hit])}, ${ending}`],
+      ["held from", moment(begins[hit])],
+      ["until", `${moment(ends[hit])}, ${ending}`],
       ...this.fates(job[hit]),
       ...this.where(lane),
     ]);
@@ -286,7 +326,9 @@ class Timeline {
   /* The jobs in view that waited longest, for the table behind the drawing. */
   longest(limit) {
     const { job, from: begins, until: ends } = this.data.timeline.runs[this.run];
-    const shown = new Set(job.filter((_, row) => ends[row] >= this.view.from && begins[row] <= this.view.until));
+    const shown = new Set(
+      job.filter((_, row) => ends[row] >= this.view.from && begins[row] <= this.view.until),
+    );
     const wait = (one) => this.facts[this.run].get(one).wait ?? -1;
     return [...shown].sort((one, other) => wait(other) - wait(one)).slice(0, limit);
   }

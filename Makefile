@@ -1,0 +1,58 @@
+# What a newcomer calls: `make help` says it all. Everything lives in .venv and demo/.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+
+.PHONY: help demo test test-slow check format bench clean
+
+help: ## Show this help.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Noljima needs Python 3.11 or newer"'
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(DEV_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## Set up, then compare policies on a generated day of a 64-GPU cluster.
+	@mkdir -p demo
+	$(BIN)/noljima generate --gpus 64 --days 1 --load 1.1 --seed 7 \
+	    --mix 1:0.6,2:0.12,4:0.1,8:0.14,16:0.03,32:0.01 -o demo/day.jsonl
+	$(BIN)/noljima simulate demo/day.jsonl --nodes 8 --gpus-per-node 8 --checkpoint 10m \
+	    --policy fair --policy efficient --policy easy --policy fifo --policy pod-by-pod \
+	    --estimates last-two --report demo/report
+	@echo "Open demo/report/index.html in a browser."
+
+test: $(DEV_STAMP) ## Run the tests (what CI runs; under 5 minutes on 2 cores).
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m 'not slow'
+
+test-slow: $(DEV_STAMP) ## Run the slow suites: published results and long property runs.
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow
+
+check: $(DEV_STAMP) ## Lint, check formatting, types and the import contracts.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV_STAMP) ## Format the code and mend what lint can mend.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(DEV_STAMP) ## Measure the budgets and write docs/benchmarks.md.
+	$(BIN)/python -m bench
+
+clean: ## Remove everything that make has made.
+	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

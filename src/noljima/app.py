@@ -1,0 +1,129 @@
+"""The composition root: which parts make an engine, and which make a simulation."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from noljima.config import Settings
+from noljima.drivers.sim import SimulatedJob, Simulation
+from noljima.drivers.sim.faults import NO_FAULTS, Faults
+from noljima.engine import Engine
+from noljima.model.bounds import InvalidFieldError
+from noljima.model.commands import Command, Start
+from noljima.model.events import Event
+from noljima.model.node import Node
+from noljima.model.resources import NodeId
+from noljima.placement.pool import Pool
+from noljima.placement.space import Space
+from noljima.policy.presets import policy_of
+from noljima.prediction.sources import source_of
+from noljima.runtime.loop import run
+from noljima.runtime.ports import Journal, Sink
+from noljima.workload.trace import Trace
+
+POOL = "pool"
+GRID = "grid"
+
+
+class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that it takes to build an engine; what a journal's header holds."""
+
+    policy: str
+    estimates: str = "limit"
+    seed: int = 0
+    space: str = POOL
+    placement: str = "pack"
+    settings: Settings = Settings()
+
+
+def build_engine(spec: EngineSpec) -> Engine:
+    """Build a new engine as specified."""
+    space = build_space(spec.space, spec.placement)
+    source = source_of(spec.estimates, spec.seed)
+    return Engine(policy_of(spec.policy, spec.settings), source, space, spec.settings)
+
+
+def build_space(kind: str, placement: str) -> Space:
+    """Build an empty space: one pool, or a grid of nodes with a placement strategy."""
+    if kind == POOL:
+        return Pool()
+    if kind == GRID:
+        from noljima.placement.grid import Grid  # noqa: PLC0415 - numpy is loaded only for nodes
+        from noljima.placement.strategies import strategy_of  # noqa: PLC0415
+
+        return Grid(strategy_of(placement))
+    raise InvalidFieldError("space", kind, f"is neither {POOL} nor {GRID}")
+
+
+def pool_nodes(capacity: int) -> tuple[Node, ...]:
+    """Return the one node that stands for a pool."""
+    return (Node(id=NodeId("pool"), gpus=capacity),)
+
+
+def equal_nodes(count: int, gpus_per_node: int) -> tuple[Node, ...]:
+    """Return nodes that are alike, named so that they sort as they are numbered."""
+    width = len(str(count - 1))
+    return tuple(
+        Node(id=NodeId(f"node-{number:0{width}d}"), gpus=gpus_per_node) for number in range(count)
+    )
+
+
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """What a simulation plays: the cluster, the jobs and what goes wrong."""
+
+    nodes: tuple[Node, ...]
+    trace: Trace
+    grace_s: float = 0.0
+    faults: Faults = NO_FAULTS
+
+
+def simulate(
+    engine: Engine, scene: Scene, sinks: Sequence[Sink] = (), journal: Journal | None = None
+) -> float:
+    """Run a scene through an engine to its end; return the seconds that it took."""
+    jobs = [SimulatedJob(t.job, t.submit_s, t.run_s, t.outcome) for t in scene.trace.jobs]
+    driver = Simulation(scene.nodes, jobs, grace_s=scene.grace_s, faults=scene.faults)
+    began_s = time.perf_counter()
+    asyncio.run(run(engine, driver, journal, sinks))
+    return time.perf_counter() - began_s
+
+
+class StrictStarts:
+    """A sink that notes when each job starts, in a queue that starts each once."""
+
+    def __init__(self) -> None:
+        self.start_s: dict[str, float] = {}
+
+    def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:
+        """Take note of the starts of one moment."""
+        for command in commands:
+            if type(command) is Start:
+                self.start_s[command.job] = events[-1].at_s
+
+
+def strict_starts(
+    spec: EngineSpec, scene: Scene, sinks: Sequence[Sink] = ()
+) -> Mapping[str, float]:
+    """Return when each job would start first come, first served, with no backfill and no faults.
+
+    The reference of the order guarantee: the same cluster, the same placement, true run times.
+    """
+    starts = StrictStarts()
+    engine = build_engine(msgspec.structs.replace(spec, policy="fifo", estimates="true"))
+    simulate(engine, msgspec.structs.replace(scene, faults=NO_FAULTS), [starts, *sinks])
+    return starts.start_s
+
+
+class Validator:
+    """A sink that checks all invariants after every moment."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:  # noqa: ARG002 - the books say it all
+        """Check the engine's books; raise `BrokenInvariantError` where they are wrong."""
+        self._engine.validate()

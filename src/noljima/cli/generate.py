@@ -1,0 +1,95 @@
+"""`noljima generate`: a realistic GPU trace from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from noljima.cli.options import fail, gpu_count, in_words
+
+EPILOG = """\
+Examples:
+
+\b
+  A busy day of a 64-GPU cluster:
+    noljima generate --gpus 64 --days 1 --load 1.1 -o day.jsonl
+\b
+  A month with a mix of sizes of your own (sizes and weights):
+    noljima generate --gpus 512 --days 30 --mix 1:0.5,2:0.2,8:0.2,64:0.1 -o month.jsonl.gz
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="JSON Lines; gzipped where the name ends in .gz.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63),
+    default=0,
+    show_default=True,
+    help="The same seed gives the same trace on every machine.",
+)
+@click.option(
+    "--gpus",
+    type=gpu_count(),
+    default=64,
+    show_default=True,
+    help="The cluster that the load is meant for.",
+)
+@click.option(
+    "--gpus-per-node",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    help="Shapes gangs for nodes of this size.",
+)
+@click.option(
+    "--days", type=float, default=1.0, show_default=True, help="How long jobs are submitted."
+)
+@click.option(
+    "--load", type=float, default=0.9, show_default=True, help="Work offered over capacity."
+)
+@click.option("--jobs-per-day", type=float, help="Default: as many as make the load.")
+@click.option(
+    "--mix",
+    metavar="SIZE:WEIGHT,...",
+    help="Job sizes in GPUs. Default: 93 % one GPU, the rest up to 256.",
+)
+@click.option("--users", type=int, default=40, show_default=True, help="How many people submit.")
+@click.option(
+    "--failures",
+    type=click.FloatRange(0, 1),
+    default=0.3,
+    show_default=True,
+    help="Share of the jobs that fail.",
+)
+@in_words
+def generate(
+    output: Path, gpus_per_node: int, mix: str | None, failures: float, **given: object
+) -> None:
+    """Write a trace with heavy tails, bursts, day and week rhythm, users and recurring names."""
+    from noljima.workload import jsonl  # noqa: PLC0415 - numpy, only when it runs
+    from noljima.workload.generator import Recipe  # noqa: PLC0415
+    from noljima.workload.generator import generate as made  # noqa: PLC0415
+
+    recipe = Recipe(mix=_mix(mix), failure_share=failures, **given)  # type: ignore[arg-type]  # typed by click
+    trace = made(recipe, gpus_per_node=gpus_per_node)
+    jsonl.write(trace, output)
+    click.echo(f"{output}: {len(trace.jobs):,} jobs, load {trace.load(recipe.gpus):.2f}")
+
+
+def _mix(words: str | None) -> Mapping[int, float] | None:
+    if words is None:
+        return None
+    try:
+        pairs = [part.split(":") for part in words.split(",")]
+        return {int(size): float(weight) for size, weight in pairs}
+    except ValueError:
+        fail(f"mix: {words!r} is not like 1:0.5,8:0.5")

@@ -1,0 +1,166 @@
+"""`noljima simulate`: a trace through the scheduler, policy by policy, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from noljima.cli.options import Duration, gpu_count, in_words
+
+EPILOG = """\
+Examples:
+
+\b
+  The published EASY schedule of a real log, job by job:
+    noljima simulate KTH-SP2.swf.gz --capacity 100 --policy easy --schedule easy.csv
+\b
+  Is the order kept whatever the estimates are? (order_violations must be 0)
+    noljima simulate KTH-SP2.swf.gz --capacity 100 --policy fair --policy easy \\
+        --estimates random --evictable 1 --checkpoint 10m
+\b
+  A virtual cluster of Philly on eleven nodes, with a page of plots:
+    noljima simulate philly.csv.gz --filter cluster=0e4a51 --nodes 11 --report out
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("trace", type=click.Path(path_type=Path))
+@click.option("--capacity", type=gpu_count(), metavar="P", help="One pool of P processors or GPUs.")
+@click.option("--nodes", type=gpu_count(), metavar="N", help="N equal nodes.")
+@click.option(
+    "--gpus-per-node",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    metavar="G",
+    help="GPUs of each of the N nodes.",
+)
+@click.option(
+    "--cluster",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Nodes from a file: JSON Lines of nodes, or an openb node list.",
+)
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    default=["fair", "easy", "fifo"],
+    metavar="NAME",
+    show_default=True,
+    help="A policy to run; repeatable. `noljima policies` lists them.",
+)
+@click.option(
+    "--estimates",
+    multiple=True,
+    default=["limit"],
+    show_default=True,
+    metavar="SOURCE",
+    help="Where run-time estimates come from; repeatable.",
+)
+@click.option("--placement", default="pack", show_default=True, help="How nodes are chosen.")
+@click.option("--seed", type=click.IntRange(0, 2**63), default=0, help="For everything by chance.")
+@click.option("--load", type=float, default=1.0, help="Divide the times between arrivals by this.")
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="E.g. cluster=b436b2, gpus>=8; repeatable.",
+)
+@click.option("--from", "since", metavar="TIME", help="Leave out jobs before: 3d12h, or a date.")
+@click.option("--until", metavar="TIME", help="Leave out jobs from this time on.")
+@click.option(
+    "--evictable",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Share of the jobs that may be evicted. Default: all but whole-node jobs.",
+)
+@click.option(
+    "--checkpoint",
+    type=Duration(none=True),
+    metavar="TIME",
+    help="How often jobs save their state: 600s, 0s for always, none for never. "
+    "Default: as the trace says, else never.",
+)
+@click.option(
+    "--restart-cost",
+    type=Duration(),
+    default=0.0,
+    metavar="TIME",
+    help="What loading a saved state costs.",
+)
+@click.option(
+    "--grace", type=Duration(), default=0.0, metavar="TIME", help="How long an eviction takes."
+)
+@click.option(
+    "--node-mtbf",
+    type=Duration(),
+    metavar="TIME",
+    help="Inject node faults: mean time between two of one node.",
+)
+@click.option(
+    "--node-repair",
+    type=Duration(),
+    default=3600.0,
+    metavar="TIME",
+    help="How long a faulty node is away.",
+)
+@click.option(
+    "--start-failures",
+    type=click.FloatRange(0, 0.99),
+    default=0.0,
+    metavar="SHARE",
+    help="Inject start failures: chance that a start fails.",
+)
+@click.option(
+    "--early-exits",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    metavar="SHARE",
+    help="Inject early exits: share of the jobs that fail before their time.",
+)
+@click.option(
+    "--strict", is_flag=True, help="Refuse a trace with broken rows instead of skipping them."
+)
+@click.option("--validate", is_flag=True, help="Check all invariants after every event (slow).")
+@click.option("--json", "json_to", metavar="FILE|-", help="Write all figures as one JSON object.")
+@click.option(
+    "--report",
+    "report_to",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write a page of plots.",
+)
+@click.option(
+    "--schedule",
+    "schedule_to",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write when each job ran, as CSV (one policy only).",
+)
+@click.option(
+    "--save-trace",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the trace as it was run, as JSON Lines.",
+)
+@click.option(
+    "--journal",
+    "journal_to",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Record all events and decisions for `noljima replay` (one policy only).",
+)
+@in_words
+def simulate(**given: object) -> None:
+    """Run TRACE through the scheduler and compare policies.
+
+    TRACE is an SWF log, a Philly or openb CSV or Noljima's own JSON Lines, plain or gzipped. Say
+    how large the cluster is with --capacity (one pool) or with --nodes (or --cluster). Every run
+    is compared with the strict queue on the same cluster: first come, first served, no backfill.
+    """
+    from noljima.cli import simulation  # noqa: PLC0415 - numpy and rich, only when it runs
+
+    simulation.run(simulation.request_of(given))

@@ -1,0 +1,268 @@
+"""What `noljima simulate` does once its options are read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+
+from noljima import app
+from noljima.app import EngineSpec, Scene
+from noljima.cli.options import fail
+from noljima.cli.progress import Bars
+from noljima.drivers.sim import faults
+from noljima.drivers.sim.faults import NO_FAULTS, Faults, NodeFault
+from noljima.engine.validate import BrokenInvariantError
+from noljima.model.job import Checkpoint
+from noljima.model.node import Node
+from noljima.model.resources import GPU
+from noljima.report import atomic, metrics, page, schedule, table
+from noljima.report.catalogue import Value
+from noljima.report.record import RunRecord
+from noljima.report.recorder import Recorder
+from noljima.runtime.ports import Sink
+from noljima.workload import cluster, jsonl
+from noljima.workload.reader import read_trace
+from noljima.workload.selection import Selection, parse_filter, parse_moment, select
+from noljima.workload.trace import Trace
+
+NEVER_SAVED = -1.0
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of the command, typed."""
+
+    trace: Path
+    policies: list[str]
+    estimates: list[str]
+    placement: str
+    seed: int
+    load: float
+    filters: list[str]
+    gpus_per_node: int
+    restart_cost: float
+    grace: float
+    node_repair: float
+    start_failures: float
+    early_exits: float
+    strict: bool
+    validate: bool
+    capacity: int | None = None
+    nodes: int | None = None
+    cluster: Path | None = None
+    since: str | None = None
+    until: str | None = None
+    evictable: float | None = None
+    checkpoint: float | None = None
+    node_mtbf: float | None = None
+    json_to: str | None = None
+    report_to: Path | None = None
+    schedule_to: Path | None = None
+    save_trace: Path | None = None
+    journal_to: Path | None = None
+
+
+def request_of(given: Mapping[str, object]) -> Request:
+    """Type the options, and refuse those that do not go together."""
+    request = Request(**given)  # type: ignore[arg-type]  # click has converted each of them
+    sizes = [name for name in ("capacity", "nodes", "cluster") if given[name] is not None]
+    if len(sizes) != 1:
+        fail("say how large the cluster is with one of --capacity, --nodes and --cluster")
+    runs = len(request.policies) * len(request.estimates)
+    if runs > 1 and (request.schedule_to or request.journal_to):
+        fail("--schedule and --journal take one --policy and one --estimates")
+    return request
+
+
+def run(request: Request) -> None:
+    """Run every policy with every source of estimates, then tell."""
+    scene, spec = _scene(request), _spec(request)
+    specs = [
+        msgspec.structs.replace(spec, policy=policy, estimates=estimates)
+        for policy in request.policies
+        for estimates in request.estimates
+    ]
+    for each in specs:
+        app.build_engine(each)  # refuses unknown names before the first long run
+    with Bars(len(scene.trace.jobs), len(specs) + 1) as bars:
+        with bars.run("strict queue") as looking:
+            strict = app.strict_starts(spec, scene, looking)
+        results = [_one(request, each, scene, strict, bars) for each in specs]
+    _tell(request, scene, [record for record, _ in results], [figures for _, figures in results])
+
+
+def _one(
+    request: Request, spec: EngineSpec, scene: Scene, strict: Mapping[str, float], bars: Bars
+) -> tuple[RunRecord, dict[str, Value]]:
+    engine, recorder = app.build_engine(spec), Recorder()
+    sinks: list[Sink] = [recorder]
+    if request.validate:
+        sinks.append(app.Validator(engine))
+    try:
+        with bars.run(f"{spec.policy}, {spec.estimates}") as looking:
+            if request.journal_to is None:
+                wall_s = app.simulate(engine, scene, [*sinks, *looking])
+            else:
+                from noljima.store.journal import JournalWriter
+
+                with JournalWriter(request.journal_to, msgspec.to_builtins(spec)) as journal:
+                    wall_s = app.simulate(engine, scene, [*sinks, *looking], journal)
+    except BrokenInvariantError as error:
+        click.echo(f"noljima: {spec.policy}: {error}", err=True)
+        sys.exit(1)
+    record = recorder.run(policy=spec.policy, estimates=spec.estimates)
+    capacity_milli = sum(node.gpus for node in scene.nodes) * GPU
+    return record, metrics.figures(record, capacity_milli, strict, wall_s)
+
+
+def _spec(request: Request) -> EngineSpec:
+    return EngineSpec(
+        policy=request.policies[0],
+        estimates=request.estimates[0],
+        seed=request.seed,
+        space=app.POOL if request.capacity is not None else app.GRID,
+        placement=request.placement,
+    )
+
+
+def _scene(request: Request) -> Scene:
+    if request.capacity is not None:
+        nodes, shape = app.pool_nodes(request.capacity), None
+    elif request.nodes is not None:
+        nodes, shape = app.equal_nodes(request.nodes, request.gpus_per_node), request.gpus_per_node
+    else:
+        assert request.cluster is not None
+        nodes = cluster.read_nodes(request.cluster, strict=request.strict)
+        shape = max((node.gpus for node in nodes), default=0) or None
+    trace = read_trace(request.trace, gpus_per_node=shape, strict=request.strict)
+    _warn(trace)
+    trace = select(trace, _selection(request))
+    if not trace.jobs:
+        fail(f"{request.trace}: no job is left to run")
+    return Scene(
+        nodes=nodes, trace=trace, grace_s=request.grace, faults=_faults(request, nodes, trace)
+    )
+
+
+def _selection(request: Request) -> Selection:
+    checkpoint = None
+    if request.checkpoint is not None:
+        interval_s = None if request.checkpoint == NEVER_SAVED else request.checkpoint
+        checkpoint = Checkpoint(interval_s=interval_s, restart_s=request.restart_cost)
+    return Selection(
+        since=parse_moment(request.since) if request.since else None,
+        until=parse_moment(request.until) if request.until else None,
+        filters=tuple(parse_filter(words) for words in request.filters),
+        load_factor=request.load,
+        evictable_share=request.evictable,
+        checkpoint=checkpoint,
+        early_exits=request.early_exits,
+        seed=request.seed,
+    )
+
+
+def _faults(request: Request, nodes: Sequence[Node], trace: Trace) -> Faults:
+    if request.node_mtbf is None and not request.start_failures:
+        return NO_FAULTS
+    span = (trace.jobs[0].submit_s, trace.jobs[-1].submit_s)
+    hit: tuple[NodeFault, ...] = ()
+    if request.node_mtbf is not None:
+        if request.capacity is not None:
+            fail("--node-mtbf needs nodes; a pool has none")
+        hit = faults.node_faults(
+            nodes,
+            mean_s=request.node_mtbf,
+            repair_s=request.node_repair,
+            span=span,
+            seed=request.seed,
+        )
+    jobs = [job.job.id for job in trace.jobs]
+    failing = faults.start_failures(jobs, share=request.start_failures, seed=request.seed)
+    return Faults(nodes=hit, start_failures=failing)
+
+
+def _warn(trace: Trace) -> None:
+    """Say on standard error what of the trace was skipped or mended."""
+    for kind, kept, count in (
+        ("skipped", trace.problems, trace.problem_count),
+        ("mended", trace.notes, trace.note_count),
+    ):
+        if count:
+            first = kept[0]
+            click.echo(
+                f"noljima: {trace.name}: {count:,} rows {kind}; "
+                f"the first is line {first.line}: {first.words}",
+                err=True,
+            )
+
+
+def _tell(
+    request: Request,
+    scene: Scene,
+    records: Sequence[RunRecord],
+    figures: Sequence[Mapping[str, Value]],
+) -> None:
+    if request.save_trace is not None:
+        jsonl.write(scene.trace, request.save_trace)
+    if request.schedule_to is not None:
+        schedule.write(request.schedule_to, records[0])
+    trace_facts = _trace_facts(request, scene.trace)
+    cluster_facts = _cluster_facts(request, scene.nodes)
+    if request.report_to is not None:
+        path = page.write(
+            request.report_to,
+            f"{scene.trace.name}: {', '.join(request.policies)}",
+            _written(trace_facts),
+            _written(cluster_facts),
+            records,
+            figures,
+        )
+        click.echo(f"noljima: the report is {path}", err=True)
+    told = {"trace": trace_facts, "cluster": cluster_facts, "runs": figures}
+    written = msgspec.json.format(msgspec.json.encode(told), indent=2).decode()
+    if request.json_to == "-":
+        click.echo(written)
+        return
+    if request.json_to is not None:
+        atomic.write_text(Path(request.json_to), written + "\n")
+    table.show(figures, Console())
+
+
+def _trace_facts(request: Request, trace: Trace) -> dict[str, Value]:
+    return {
+        "name": trace.name,
+        "file": str(request.trace),
+        "jobs": len(trace.jobs),
+        "skipped_rows": trace.problem_count,
+        "span_s": trace.span_s,
+        "gpu_hours": round(trace.gpu_s / 3600.0, 3),
+        "largest_job_gpus": trace.gpus_max,
+        "load_factor": request.load,
+        "seed": request.seed,
+    }
+
+
+def _cluster_facts(request: Request, nodes: Sequence[Node]) -> dict[str, Value]:
+    gpus = sum(node.gpus for node in nodes)
+    if request.capacity is not None:
+        return {"kind": "pool", "gpus": gpus}
+    types = sorted({node.gpu_type or "any" for node in nodes})
+    return {
+        "kind": "nodes",
+        "nodes": len(nodes),
+        "gpus": gpus,
+        "gpu_types": ", ".join(types),
+        "placement": request.placement,
+    }
+
+
+def _written(facts: Mapping[str, Value]) -> dict[str, str]:
+    """Word facts for people: `largest_job_gpus: 100.0` reads `largest job gpus: 100`."""
+    return {
+        key.replace("_", " "): f"{value:,.10g}" if isinstance(value, int | float) else str(value)
+        for key, value in facts.items()
+    }

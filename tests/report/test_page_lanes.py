@@ -1,4 +1,4 @@
-"""Rectangles of the timeline: on the GPUs that were held, or on lanes of a pool, never two on one."""
+"""Rectangles of the timeline: on the GPUs that jobs held, or on lanes of a pool; no two on one."""
 
 from __future__ import annotations
 

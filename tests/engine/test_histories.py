@@ -1,0 +1,283 @@
+"""The engine under any history: a driver that tells everything there is, in any order, and twice.
+
+The machine keeps its own books from what it told and what the engine said. At the end the whole
+history is replayed to a new engine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import ClassVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule
+
+from noljima.engine import Engine
+from noljima.model.commands import Command, Evict, Refuse, Start, Stop
+from noljima.model.events import (
+    Cancelled,
+    Event,
+    Evicted,
+    Finished,
+    Held,
+    NodeLost,
+    NodeSeen,
+    Outcome,
+    Released,
+    Started,
+    StartFailed,
+    Submitted,
+    Ticked,
+)
+from noljima.model.job import Checkpoint, Job, Priority
+from noljima.model.node import Node
+from noljima.model.resources import GPU, JobId, NodeId, Resources, gang_of
+from noljima.placement.pool import Pool
+from noljima.prediction.sources import source_of
+from noljima.testing import policies
+from noljima.testing.rehearsal import Batch, replay
+
+NODES = tuple(NodeId(name) for name in "xyz")
+
+
+class Books:
+    """What an onlooker knows of one job."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.gpus = job.gang.gpu_milli // GPU
+        # One of: waiting, held, up, going, over.
+        self.phase = "waiting"
+        self.cancelled = False
+        self.started_s = 0.0
+        self.saved_s = 0.0
+
+    @property
+    def holds(self) -> bool:
+        return self.phase in ("up", "going")
+
+    def stop(self) -> None:
+        self.phase = "over" if self.cancelled else "waiting"
+
+
+class AnyHistory(RuleBasedStateMachine):
+    """Draw a history; keep the books a second time, apart from the engine's own."""
+
+    policy: ClassVar = "fair"
+    jobs: Bundle[JobId] = Bundle("jobs")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.engine = self.new_engine()
+        self.history: list[Batch] = []
+        self.batch: list[Event] = []
+        self.books: dict[JobId, Books] = {}
+        self.nodes: dict[NodeId, int] = {}
+        self.now_s = 0.0
+
+    def new_engine(self) -> Engine:
+        return Engine(policies.make(self.policy), source_of("noisy:1"), Pool())
+
+    @initialize(gpus=st.integers(1, 8))
+    def begin(self, gpus: int) -> None:
+        self.see(NODES[0], gpus, drained=False)
+
+    # --- What users do ---
+
+    @rule(
+        target=jobs,
+        gpus=st.integers(0, 6),
+        run_s=st.sampled_from([0.0, 1.0, 5.0, 30.0]),
+        limit_s=st.sampled_from([None, 5.0, 60.0]),
+        evictable=st.sampled_from([None, True, True, False]),
+        urgent=st.booleans(),
+        interval_s=st.sampled_from([None, 0.0, 2.0]),
+    )
+    def submit(  # one argument for each field
+        self,
+        gpus: int,
+        run_s: float,
+        limit_s: float | None,
+        *,
+        evictable: bool | None,
+        urgent: bool,
+        interval_s: float | None,
+    ) -> JobId:
+        job = Job(
+            id=JobId(f"j{len(self.books)}"),
+            gang=gang_of(1, Resources(gpu_milli=gpus * GPU)),
+            limit_s=limit_s,
+            evictable=evictable,
+            priority=Priority.URGENT if urgent else Priority.NORMAL,
+            checkpoint=Checkpoint(interval_s=interval_s, restart_s=1.0),
+        )
+        self.books[job.id] = Books(job)
+        self.tell(Submitted(at_s=self.now_s, job=job, oracle_s=run_s))
+        return job.id
+
+    @rule(job=jobs)
+    def submit_again(self, job: JobId) -> None:
+        if self.books[job].phase != "over":
+            self.tell(Submitted(at_s=self.now_s, job=self.books[job].job, oracle_s=7.0))
+
+    @rule(job=jobs)
+    def cancel(self, job: JobId) -> None:
+        self.alone()
+        self.tell(Cancelled(at_s=self.now_s, job=job))
+        books = self.books[job]
+        if books.holds:
+            books.cancelled = True
+        else:
+            books.phase = "over"
+
+    @rule(job=jobs)
+    def hold(self, job: JobId) -> None:
+        self.alone()
+        self.tell(Held(at_s=self.now_s, job=job))
+        if self.books[job].phase == "waiting" and self.fits_the_cluster(job):
+            self.books[job].phase = "held"
+
+    @rule(job=jobs)
+    def release(self, job: JobId) -> None:
+        self.alone()
+        self.tell(Released(at_s=self.now_s, job=job))
+        if self.books[job].phase == "held":
+            self.books[job].phase = "waiting"
+
+    # --- What the world does; half of it comes late or twice ---
+
+    @rule(job=jobs)
+    def started(self, job: JobId) -> None:
+        self.tell(Started(at_s=self.now_s, job=job))
+
+    @rule(job=jobs)
+    def start_failed(self, job: JobId) -> None:
+        self.tell(StartFailed(at_s=self.now_s, job=job, reason="a pod did not come up"))
+        if self.books[job].holds:
+            self.books[job].stop()
+
+    @rule(job=jobs)
+    def evicted(self, job: JobId) -> None:
+        books = self.books[job]
+        saved_s = books.saved_s
+        if books.holds and books.job.checkpoint.interval_s is not None:
+            saved_s += max(self.now_s - books.started_s - 1.0, 0.0)
+        self.tell(Evicted(at_s=self.now_s, job=job, saved_s=saved_s))
+        if books.holds:
+            books.saved_s = saved_s
+            books.stop()
+
+    @rule(job=jobs, outcome=st.sampled_from(Outcome))
+    def finished(self, job: JobId, outcome: Outcome) -> None:
+        self.tell(Finished(at_s=self.now_s, job=job, outcome=outcome))
+        if self.books[job].holds:
+            self.books[job].phase = "over"
+
+    @rule(name=st.sampled_from(["", "nobody", "j99"]))
+    def strangers(self, name: str) -> None:
+        job = JobId(name)
+        for kind in (Started, StartFailed, Evicted, Finished, Cancelled, Held, Released):
+            self.tell(kind(at_s=self.now_s, job=job))
+
+    @rule(node=st.sampled_from(NODES), gpus=st.integers(0, 8), drained=st.booleans())
+    def see(self, node: NodeId, gpus: int, *, drained: bool) -> None:
+        self.alone()
+        self.nodes[node] = 0 if drained else gpus
+        self.tell(NodeSeen(at_s=self.now_s, node=Node(id=node, gpus=gpus, drained=drained)))
+        self.hand_over()
+
+    @rule(node=st.sampled_from(NODES))
+    def lose(self, node: NodeId) -> None:
+        self.alone()
+        self.nodes.pop(node, None)
+        self.tell(NodeLost(at_s=self.now_s, node=node))
+        self.hand_over()
+
+    @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 4.0, 30.0, 90_000.0]))
+    def pass_time(self, seconds: float) -> None:
+        self.hand_over()
+        until_s = self.now_s + seconds
+        # As a driver does: wake the engine where it asked for it.
+        while self.now_s < self.engine.wake_s < until_s:
+            self.now_s = self.engine.wake_s
+            self.tell(Ticked(at_s=self.now_s))
+            self.hand_over()
+        self.now_s = until_s
+
+    # --- The books ---
+
+    def alone(self) -> None:
+        """Events that find another world after a plan come first in their batch."""
+        if self.engine.policy.each_event:
+            self.hand_over()
+
+    def tell(self, event: Event) -> None:
+        self.batch.append(event)
+
+    @rule()
+    def hand_over(self) -> None:
+        if not self.batch:
+            return
+        batch, self.batch = tuple(self.batch), []
+        commands = tuple(self.engine.handle(*batch))
+        self.history.append((batch, commands))
+        for command in commands:
+            self.take_in(command)
+        self.engine.validate()
+        self.compare(commands)
+
+    def take_in(self, command: Command) -> None:
+        books = self.books[command.job]
+        match command:
+            case Start():
+                assert books.phase == "waiting", (command, books.phase)
+                books.phase, books.started_s = "up", self.now_s
+            case Evict():
+                assert books.phase == "up", (command, books.phase)
+                assert books.job.evictable is not False
+                books.phase = "going"
+            case Stop():
+                assert books.cancelled, (command, books.phase)
+                assert books.holds, (command, books.phase)
+                books.phase = "going"
+            case Refuse():
+                assert books.phase in ("waiting", "held"), (command, books.phase)
+
+    def compare(self, commands: tuple[Command, ...]) -> None:
+        phases = {job: books.phase for job, books in self.books.items()}
+        running = {job for job, books in self.books.items() if books.holds}
+
+        assert set(self.engine.state.running) == running, phases
+        assert set(self.engine.tickets) == {j for j, phase in phases.items() if phase != "over"}
+
+        total = sum(self.nodes.values())
+        free = total - sum(self.books[job].gpus for job in running)
+        if any(isinstance(command, Start) for command in commands):
+            assert free >= 0, (free, commands)
+        if not running:
+            waiting = [job for job, phase in phases.items() if phase == "waiting"]
+            assert not [job for job in waiting if self.books[job].gpus <= total], phases
+
+    def fits_the_cluster(self, job: JobId) -> bool:
+        return self.books[job].gpus <= sum(self.nodes.values())
+
+    def teardown(self) -> None:
+        self.hand_over()
+        said = replay(self.new_engine(), self.history)
+
+        assert said == [commands for _, commands in self.history]
+
+
+def machine(name: str) -> type:
+    """Build the test of one policy."""
+    kind = type(f"AnyHistory_{name}", (AnyHistory,), {"policy": name})
+    kind.TestCase.settings = settings(stateful_step_count=40)
+    return kind.TestCase
+
+
+TestFair = machine("fair")
+TestEfficient = machine("efficient")
+TestEasy = machine("easy")
+TestFifo = machine("fifo")

@@ -7,7 +7,9 @@ import msgspec
 from noljima.model import bounds
 
 
-class QueueSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class QueueSettings(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """What a site says of one queue."""
 
     name: str
@@ -25,14 +27,16 @@ class QueueSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         """Refuse what no queue can be."""
         bounds.text("queue name", self.name, low=1)
         bounds.text("queue parent", self.parent)
-        if not (isinstance(self.weight, int | float) and 0.0 < self.weight <= bounds.MILLION):
+        if not 0.0 < self.weight <= bounds.MILLION:  # also true for NaN
             raise bounds.InvalidFieldError("weight", self.weight, "is not above 0 and up to 1e6")
         if self.quota_gpus is not None:
             bounds.whole("quota_gpus", self.quota_gpus, low=0, high=bounds.GPU_COUNT_MAX)
         bounds.whole("borrow_gpus", self.borrow_gpus, low=0, high=bounds.GPU_COUNT_MAX)
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Settings(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """What a site says of its scheduler, the policy apart."""
 
     whole_node_gpus: int = 8

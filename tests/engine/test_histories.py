@@ -51,6 +51,7 @@ class Books:
         # One of: waiting, held, up, going, over.
         self.phase = "waiting"
         self.cancelled = False
+        self.is_up = False
         self.started_s = 0.0
         self.saved_s = 0.0
 
@@ -151,6 +152,9 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(job=jobs)
     def started(self, job: JobId) -> None:
         self.tell(Started(at_s=self.now_s, job=job))
+        books = self.books[job]
+        if books.phase == "up" and not books.is_up:
+            books.is_up, books.started_s = True, self.now_s
 
     @rule(job=jobs)
     def start_failed(self, job: JobId) -> None:
@@ -233,17 +237,17 @@ class AnyHistory(RuleBasedStateMachine):
         match command:
             case Start():
                 assert books.phase == "waiting", (command, books.phase)
-                books.phase, books.started_s = "up", self.now_s
+                books.phase, books.started_s, books.is_up = "up", self.now_s, False
             case Evict():
                 assert books.phase == "up", (command, books.phase)
                 assert books.job.evictable is not False
                 books.phase = "going"
             case Stop():
+                # It may have ended by itself since, in the same batch.
                 assert books.cancelled, (command, books.phase)
-                assert books.holds, (command, books.phase)
-                books.phase = "going"
+                books.phase = "going" if books.holds else "over"
             case Refuse():
-                assert books.phase in ("waiting", "held"), (command, books.phase)
+                assert not books.holds, (command, books.phase)
 
     def compare(self, commands: tuple[Command, ...]) -> None:
         phases = {job: books.phase for job, books in self.books.items()}

@@ -88,3 +88,10 @@ def test_the_best_is_the_lowest_or_the_highest_and_nobody_where_all_are_alike() 
     assert best(high, [2, None, 1]) == [True, False, False]
     assert best(low, [3, 3]) == [False, False]
     assert best(neither, [1, 2]) == [False, False]
+
+
+def test_what_reads_alike_is_equally_good() -> None:
+    share = Figure("k", "K", Kind.SHARE, Better.HIGH, "K.")
+
+    assert best(share, [0.82301, 0.82302, 0.5]) == [True, True, False]
+    assert best(share, [0.82301, 0.82302]) == [False, False]

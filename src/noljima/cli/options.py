@@ -18,7 +18,7 @@ R = TypeVar("R")
 BAD_INPUT = 2
 
 
-class Duration(click.ParamType[float]):
+class Duration(click.ParamType[float | None]):
     """A duration such as 600, 600s, 10m, 2h or 3d12h; `none` where that is allowed."""
 
     name = "duration"

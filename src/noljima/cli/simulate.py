@@ -59,6 +59,12 @@ Examples:
     metavar="SOURCE",
     help="Where run-time estimates come from; repeatable.",
 )
+@click.option(
+    "--settings",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Queues, quotas and defaults as TOML; see docs/policies.md.",
+)
 @click.option("--placement", default="pack", show_default=True, help="How nodes are chosen.")
 @click.option("--seed", type=click.IntRange(0, 2**63), default=0, help="For everything by chance.")
 @click.option("--load", type=float, default=1.0, help="Divide the times between arrivals by this.")

@@ -14,6 +14,8 @@ from noljima import app
 from noljima.app import EngineSpec, Scene
 from noljima.cli.options import fail
 from noljima.cli.progress import Bars
+from noljima.cli.settings import read_settings
+from noljima.config import Settings
 from noljima.drivers.sim import faults
 from noljima.drivers.sim.faults import NO_FAULTS, Faults, NodeFault
 from noljima.engine.validate import BrokenInvariantError
@@ -54,6 +56,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     capacity: int | None = None
     nodes: int | None = None
     cluster: Path | None = None
+    settings: Path | None = None
     since: str | None = None
     until: str | None = None
     evictable: float | None = None
@@ -126,6 +129,7 @@ def _spec(request: Request) -> EngineSpec:
         seed=request.seed,
         space=app.POOL if request.capacity is not None else app.GRID,
         placement=request.placement,
+        settings=read_settings(request.settings) if request.settings else Settings(),
     )
 
 

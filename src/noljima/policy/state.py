@@ -68,7 +68,7 @@ class Ends:
     def remove(self, ticket: Ticket) -> None:
         """Take out a job; to be called before its expected end changes."""
         when = (ticket.expected_end_s, ticket.number)
-        index = bisect_left(self._releases, when)  # type: ignore[type-var]
+        index = bisect_left(self._releases, when)
         assert self._releases[index][:2] == when, ticket.job.id
         del self._releases[index]
 

@@ -234,9 +234,9 @@ def written(figure: Figure, value: Value) -> str:
 
 
 def best(figure: Figure, values: list[Value]) -> list[bool]:
-    """Mark the best of the runs' values; nobody is best where all are alike."""
+    """Mark the best of the runs' values; what reads alike is alike, and all alike are not best."""
     numbers = [value for value in values if isinstance(value, int | float)]
-    if figure.better is Better.NEITHER or len(set(numbers)) < 2:
+    if figure.better is Better.NEITHER or len({written(figure, value) for value in numbers}) < 2:
         return [False] * len(values)
-    top = min(numbers) if figure.better is Better.LOW else max(numbers)
-    return [value == top for value in values]
+    top = written(figure, min(numbers) if figure.better is Better.LOW else max(numbers))
+    return [value is not None and written(figure, value) == top for value in values]

@@ -97,7 +97,9 @@ def queue_watches(engine: Engine) -> Sequence[Sink]:
     return [Ledger(), Lifecycle(engine)]
 
 
-def play(scenario: Scenario, policy: Policy, source: Source, watches: Watches | None = None) -> Record:
+def play(
+    scenario: Scenario, policy: Policy, source: Source, watches: Watches | None = None
+) -> Record:
     """Play a scenario to its end under a policy, every book checked after every event."""
     engine = Engine(policy, source, Pool())
     if watches is None:

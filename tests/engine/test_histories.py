@@ -35,8 +35,8 @@ from noljima.model.job import Checkpoint, Job, Priority
 from noljima.model.node import Node
 from noljima.model.resources import GPU, JobId, NodeId, Resources, gang_of
 from noljima.placement.pool import Pool
+from noljima.policy.presets import policy_of
 from noljima.prediction.sources import source_of
-from noljima.testing import policies
 from noljima.testing.rehearsal import Batch, replay
 
 NODES = tuple(NodeId(name) for name in "xyz")
@@ -79,7 +79,7 @@ class AnyHistory(RuleBasedStateMachine):
         self.now_s = 0.0
 
     def new_engine(self) -> Engine:
-        return Engine(policies.make(self.policy), source_of("noisy:1"), Pool())
+        return Engine(policy_of(self.policy), source_of("noisy:1"), Pool())
 
     @initialize(gpus=st.integers(1, 8))
     def begin(self, gpus: int) -> None:
@@ -151,6 +151,7 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule(job=jobs)
     def started(self, job: JobId) -> None:
+        self.alone(job)
         self.tell(Started(at_s=self.now_s, job=job))
         books = self.books[job]
         if books.phase == "up" and not books.is_up:
@@ -158,12 +159,14 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule(job=jobs)
     def start_failed(self, job: JobId) -> None:
+        self.alone(job)
         self.tell(StartFailed(at_s=self.now_s, job=job, reason="a pod did not come up"))
         if self.books[job].holds:
             self.books[job].stop()
 
     @rule(job=jobs)
     def evicted(self, job: JobId) -> None:
+        self.alone(job)
         books = self.books[job]
         saved_s = books.saved_s
         if books.holds and books.job.checkpoint.interval_s is not None:
@@ -175,6 +178,9 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule(job=jobs, outcome=st.sampled_from(Outcome))
     def finished(self, job: JobId, outcome: Outcome) -> None:
+        if any(isinstance(e, Evicted | StartFailed) and e.job == job for e in self.batch):
+            self.hand_over()  # No run ends in two ways at once.
+        self.alone(job)
         self.tell(Finished(at_s=self.now_s, job=job, outcome=outcome))
         if self.books[job].holds:
             self.books[job].phase = "over"
@@ -212,9 +218,10 @@ class AnyHistory(RuleBasedStateMachine):
 
     # --- The books ---
 
-    def alone(self) -> None:
-        """Events that find another world after a plan come first in their batch."""
-        if self.engine.policy.each_event:
+    def alone(self, job: JobId | None = None) -> None:
+        """Let an event come first in its batch if a plan before it could change what it means."""
+        holds = job is not None and self.books[job].holds
+        if self.engine.policy.each_event and not holds:
             self.hand_over()
 
     def tell(self, event: Event) -> None:

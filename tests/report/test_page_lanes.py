@@ -131,7 +131,8 @@ def test_a_shelf_that_got_everything_back_is_whole_again() -> None:
 
 
 def test_a_short_run_is_shown_whole() -> None:
-    shown = window.busiest([a_run((2, 5, 1000, IN_POOL))])
+    run = a_run((2, 5, 1000, IN_POOL))
+    shown = window.bounded([run], window.whole([run]), segments_max=10)
 
     assert (shown.first_s, shown.last_s, shown.whole) == (0.0, 7.0, True)
 
@@ -139,14 +140,39 @@ def test_a_short_run_is_shown_whole() -> None:
 def test_of_a_long_run_the_window_with_most_waiting_is_shown() -> None:
     # Job after job on one GPU; many wait at the beginning, nobody at the end.
     run = a_run(*((start, 5, 1000, IN_POOL) for start in range(0, 500, 5)))
-    shown = window.busiest([run, run], segments_max=40)
+    shown = window.bounded([run, run], window.whole([run]), segments_max=20)
 
     assert not shown.whole
     assert shown.first_s == 0.0
-    assert len(shown.rows(run)) <= 20
-    assert len(shown.rows(run)) >= 15
+    assert 15 <= len(shown.rows(run)) <= 20
+
+
+@given(told=jobs_drawn, most=st.integers(1, 12), fewer=st.integers(1, 12))
+def test_a_window_holds_no_more_than_it_may_and_lies_within_the_one_around_it(
+    told: list[tuple[int, int, int]], most: int, fewer: int
+) -> None:
+    run = a_run(*((*job, IN_POOL) for job in told))
+    outer = window.bounded([run], window.whole([run]), segments_max=most)
+    inner = window.readable([run], outer, segments=fewer)
+
+    assert outer.first_s <= inner.first_s <= inner.last_s <= outer.last_s + 1e-9
+    # Jobs that begin at one moment are shown together or not at all.
+    ends_with = int(np.count_nonzero(run.segments.start_s == outer.last_s))
+    running = int(np.count_nonzero(run.segments.start_s <= outer.first_s))
+    assert len(outer.rows(run)) <= max(most, running) + ends_with
+
+
+def test_the_first_view_has_some_length_where_all_jobs_start_at_one_moment() -> None:
+    at_once = [(0, 500, 1000, IN_POOL) for _ in range(40)]
+    after = [(start, 5, 1000, IN_POOL) for start in range(1, 100)]
+    run = a_run(*at_once, *after)
+    shown = window.readable([run], window.whole([run]), segments=10)
+
+    assert shown.last_s - shown.first_s == 500 * 10 / 139
+    assert shown.first_s == 0.0
 
 
 def test_no_runs_or_empty_runs_have_a_window() -> None:
-    assert window.busiest([]).whole
-    assert window.busiest([a_run()]).whole
+    for runs in ([], [a_run()]):
+        everything = window.whole(runs)
+        assert window.bounded(runs, everything, segments_max=10) == everything

@@ -58,11 +58,12 @@ def in_words(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        from noljima.workload.files import TraceError  # noqa: PLC0415 - light commands skip it
+        from noljima.store.journal import JournalError  # noqa: PLC0415 - light commands skip it
+        from noljima.workload.files import TraceError  # noqa: PLC0415
 
         try:
             return command(*args, **kwargs)
-        except (InvalidFieldError, TraceError) as error:
+        except (InvalidFieldError, JournalError, TraceError) as error:
             fail(str(error))
         except OSError as error:
             fail(f"{error.filename or 'file'}: {error.strerror or error}")

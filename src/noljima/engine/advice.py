@@ -44,7 +44,7 @@ class Advice:
             changes.append(Change(Step.EVICTABLE))
         limit_s = min(outlook.reserved_s, outlook.beside[0]) - outlook.state.now_s
         if fits and limit_s >= _LIMIT_S_MIN and self._shorter(ticket, limit_s):
-            changes.append(Change(Step.LIMIT, limit_s=limit_s // _LIMIT_S_MIN * _LIMIT_S_MIN))
+            changes.append(Change(Step.LIMIT, limit_s=_rounded_down(limit_s)))
         if not fits:
             changes += self._other_gangs(ticket)
         return tuple(changes)
@@ -141,6 +141,12 @@ class Advice:
         if demand is None:
             demand = self._demands[gang] = Demand(gang)
         return demand
+
+
+def _rounded_down(seconds: float) -> float:
+    """Leave out what a duration in words does not show, so that the words are not too long."""
+    unit_s = 3600.0 if seconds >= 86_400.0 else _LIMIT_S_MIN
+    return seconds // unit_s * unit_s
 
 
 def _fitting(space: Space, demand: Demand) -> int:

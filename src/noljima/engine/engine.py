@@ -12,6 +12,7 @@ from typing import Any
 
 from noljima.config import Settings
 from noljima.engine.defaults import Defaults
+from noljima.engine.explain import explain, explain_all
 from noljima.engine.validate import validate
 from noljima.model.commands import Command, Evict, Refuse, Start, Stop
 from noljima.model.events import (
@@ -30,6 +31,7 @@ from noljima.model.events import (
     Ticked,
 )
 from noljima.model.lifecycle import State, change
+from noljima.model.reasons import Reason
 from noljima.model.resources import JobId
 from noljima.placement.demand import Demands
 from noljima.placement.space import Space
@@ -114,6 +116,14 @@ class Engine:
             self._plan()
         return self._commands
 
+    def explain(self, job: JobId) -> Reason:
+        """Say why a job does not run, or how it runs; worked out anew, and nothing is changed."""
+        return explain(self, job)
+
+    def explain_all(self, limit: int | None = None) -> list[Reason]:
+        """Explain the waiting jobs, the line in its order first."""
+        return explain_all(self, limit)
+
     def validate(self) -> None:
         """Raise `BrokenInvariantError` where two of the engine's books disagree."""
         validate(self)
@@ -144,7 +154,7 @@ class Engine:
         if ticket is None or ticket.state is not State.STARTING:
             return
         ticket.state = change(event.job, ticket.state, State.RUNNING)
-        if ticket.start_s != event.at_s:
+        if ticket.start_s != event.at_s and event.job in self.state.running:
             self.state.ends.remove(ticket)
             ticket.start_s = event.at_s
             ticket.expected_end_s = event.at_s + ticket.remaining_s()
@@ -198,8 +208,8 @@ class Engine:
 
     def _cancelled(self, event: Cancelled) -> None:
         ticket = self.tickets.get(event.job)
-        if ticket is None or ticket.cancelled:
-            return
+        if ticket is None or ticket.cancelled or event.job in self._released_early:
+            return  # Of the last: it ends by itself in this very batch.
         ticket.cancelled = True
         if event.job in self.state.running:
             if event.job not in self.state.stopping:
@@ -310,6 +320,13 @@ class Engine:
             return
         ticket.state = change(job, ticket.state, State.QUEUED)
         ticket.end_run(self.state.now_s)
+        refusal = self.state.space.ever_fits(ticket.demand)
+        if refusal is not None:
+            # What it ran on is gone: it would block the line for good.
+            if self.state.shadow is not None:
+                self.state.shadow.withdraw(ticket)
+            self._set_aside(ticket, refusal.words)
+            return
         self.state.line.add(ticket)
         if ticket.due_s < NEVER_S:
             self.state.due[job] = ticket

@@ -51,8 +51,10 @@ def strict_starts(
     ends = [(end_s, ticket.gpu_milli) for end_s, ticket in known]
     ends += [(t.due_s + t.fill_s, t.gpu_milli) for t in tickets if t.due_s < NEVER_S]
     forecast = Forecast(now_s, shadow.space.gpu_milli_free, ends)
-    gone = shadow._gone  # noqa: SLF001 - only read
+    gone = set(shadow._gone)  # noqa: SLF001 - only read
     for _, number, ticket in sorted(shadow._waiting):  # noqa: SLF001 - only read
-        if number not in gone:
-            run_s = min(ticket.run_s, ticket.fill_s)
-            yield ticket.job.id, forecast.start(ticket.gpu_milli, run_s)
+        if number in gone:
+            continue
+        gone.add(number)  # A job that was held and released may stand there twice.
+        run_s = min(ticket.run_s, ticket.fill_s)
+        yield ticket.job.id, forecast.start(ticket.gpu_milli, run_s)

@@ -18,10 +18,11 @@ from noljima.placement.refusal import Refusal
 from noljima.placement.space import Space
 from noljima.policy.guests import GuestPolicy
 from noljima.policy.preemptive import PreemptivePolicy
+from noljima.policy.queueing import QueuePolicy
 from noljima.policy.reservation import earliest
 from noljima.policy.share import SharePolicy
 from noljima.policy.state import Policy, Reservation, SchedulerState
-from noljima.policy.ticket import NEVER_S, Ticket
+from noljima.policy.ticket import Ticket
 
 
 class Books(Protocol):
@@ -111,6 +112,18 @@ class Outlook:
         ]
 
     @property
+    def fills(self) -> bool:
+        """Whether jobs behind the first that has to wait may start as well."""
+        by_plan = isinstance(self.policy, QueuePolicy) and self.reservation is not None
+        return self.guests is not None or by_plan
+
+    def barred(self, ticket: Ticket) -> bool:
+        """Say whether a job was evicted too often to be a guest again."""
+        if self.guests is None:
+            return False
+        return ticket.evictions >= self.guests._terms.evictions_max  # noqa: SLF001 - only read
+
+    @property
     def reserved(self) -> Ticket | None:
         """The job whose start nobody may delay."""
         return self.head if self.reservation is None else self.reservation.ticket
@@ -150,6 +163,14 @@ class Outlook:
     def both(self) -> Space:
         """What is free now and will still be free beside the reserved job."""
         return self.trial.overlap(self.beside[1])
+
+    def holds_up(self, ticket: Ticket) -> bool:
+        """Say whether starting a waiting job now, which fits now, would delay the reserved one."""
+        if self.guests is None and self.reservation is None:
+            return False
+        if self.reserved is None or self.reserved is ticket:
+            return False
+        return self.delays(ticket.demand, ticket.remaining_s())
 
     def delays(self, demand: Demand, run_s: float) -> bool:
         """Say whether starting a gang now that fits now would delay the reserved job."""

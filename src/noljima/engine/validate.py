@@ -21,8 +21,9 @@ from noljima.model.placements import IN_POOL
 from noljima.model.resources import GPU, JobId, NodeId
 from noljima.placement.pool import Pool
 from noljima.policy.line import KeyedLine
+from noljima.policy.preemptive import PreemptivePolicy
 from noljima.policy.shadow import Shadow
-from noljima.policy.state import SchedulerState
+from noljima.policy.state import Policy, SchedulerState
 from noljima.policy.ticket import NEVER_S, Ticket
 
 HOLDING: Final = frozenset({State.STARTING, State.RUNNING, State.STOPPING})
@@ -35,6 +36,11 @@ _WORK_SLACK: Final = 1e-9
 
 class Books(Protocol):
     """What is read of an engine; a protocol because the engine imports this module."""
+
+    @property
+    def policy(self) -> Policy:
+        """Who decides."""
+        ...
 
     @property
     def state(self) -> SchedulerState:
@@ -172,7 +178,8 @@ def _check_stopping(engine: Books) -> None:
     for job, ticket in state.running.items():
         if ticket.guest and not ticket.evictable:
             raise BrokenInvariantError("guests can be evicted", "it cannot", job)
-        if job in state.stopping and not (ticket.evictable or ticket.cancelled):
+        kept = not (ticket.evictable or ticket.cancelled)
+        if job in state.stopping and kept and not isinstance(engine.policy, PreemptivePolicy):
             words = "it was told to go and is not evictable"
             raise BrokenInvariantError("T6 only evictable jobs are evicted", words, job)
 
@@ -270,21 +277,29 @@ def _check_shadow(engine: Books) -> None:
     if shadow.space.gpu_milli_total != engine.state.space.gpu_milli_total:
         words = f"{shadow.space.gpu_milli_total} of {engine.state.space.gpu_milli_total} milli-GPUs"
         raise BrokenInvariantError("T3 the strict queue has the same cluster", words)
-    _check_shadow_room(shadow, engine.tickets.values())
+    _check_shadow_room(shadow, engine.tickets)
     if shadow.next_s <= engine.state.now_s:
         words = f"a job ends there at {shadow.next_s}, and it is {engine.state.now_s}"
         raise BrokenInvariantError("T3 the strict queue has reached the present", words)
 
 
-def _check_shadow_room(shadow: Shadow, tickets: Iterable[Ticket]) -> None:
-    """Check that what due jobs hold there is not free; those that have ended may hold more."""
-    if not isinstance(shadow.space, Pool):
-        return  # What stood on a lost node holds nothing there, and the tickets do not tell.
-    held = sum(ticket.gpu_milli for ticket in tickets if ticket.due_s < NEVER_S)
-    free, total = shadow.space.gpu_milli_free, shadow.space.gpu_milli_total
-    if free > total - held:
-        words = f"{free} of {total} milli-GPUs are free there while due jobs hold {held}"
-        raise BrokenInvariantError("T3 the strict queue is never over capacity", words)
+def _check_shadow_room(shadow: Shadow, tickets: Mapping[JobId, Ticket]) -> None:
+    """Give back all that is held there: the whole cluster must be free then."""
+    placements, ends = shadow._placements, shadow._ends  # noqa: SLF001 - books nobody else reads
+    holders = {ticket.job.id: ticket for _, _, ticket in ends}
+    holders |= {job: ticket for job, ticket in tickets.items() if ticket.due_s < NEVER_S}
+    if placements.keys() != holders.keys():
+        words = f"{sorted(placements)} hold capacity there, {sorted(holders)} are started"
+        raise BrokenInvariantError("T3 whom the strict queue started is due", words)
+    twin = shadow.space.copy()
+    for job, placement in placements.items():
+        twin.give_back(holders[job].demand, placement)
+    if twin.gpu_milli_free != twin.gpu_milli_total:
+        words = (
+            f"{shadow.space.gpu_milli_free} of {twin.gpu_milli_total} milli-GPUs are free there,"
+            f" {twin.gpu_milli_free} once {sorted(placements)} gave back what they hold"
+        )
+        raise BrokenInvariantError("T3 the strict queue loses no capacity", words)
 
 
 def _names(tickets: Iterable[Ticket]) -> Sequence[str]:

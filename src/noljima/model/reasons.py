@@ -163,16 +163,19 @@ def sentence(reason: Reason, clock: Clock | None = None) -> str:
 def duration(seconds: float) -> str:
     """Write a time with its two largest units: 40 s, 1 h 5 min, 3 d 2 h."""
     whole_s = max(round(seconds), 0)
-    for unit_s, name, next_s, next_name in _UNITS:
-        if whole_s >= unit_s:
-            # Rounded to the smaller unit first, so that 59 min 59 s + 1 s is never 60 min.
-            count, rest = divmod(round(whole_s / next_s) * next_s, unit_s)
-            small = rest // next_s
-            return f"{count:,} {name} {small} {next_name}" if small else f"{count:,} {name}"
-    return f"{whole_s} s"
+    if whole_s < 60:
+        return f"{whole_s} s"
+    if whole_s < 3600:
+        return _two_units(whole_s, 60, "min", "s")
+    minutes = round(seconds / 60)
+    if minutes < 24 * 60:
+        return _two_units(minutes, 60, "h", "min")
+    return _two_units(round(seconds / 3600), 24, "d", "h")
 
 
-_UNITS: Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+def _two_units(number: int, per_large: int, large: str, small: str) -> str:
+    count, rest = divmod(number, per_large)
+    return f"{count:,} {large} {rest} {small}" if rest else f"{count:,} {large}"
 
 
 class _Times:
@@ -191,10 +194,16 @@ class _Times:
         return f"at about {self._clock(moment_s)}"
 
     def since(self, moment_s: float) -> str:
-        """Write a moment that has passed."""
+        """Write a moment from which on something lasts."""
         if self._clock is None:
             return f"for {duration(self._at_s - moment_s)}"
         return f"since {self._clock(moment_s)}"
+
+    def ago(self, moment_s: float) -> str:
+        """Write a moment of the past as the time of one event."""
+        if self._clock is None:
+            return f"{duration(self._at_s - moment_s)} ago"
+        return f"at {self._clock(moment_s)}"
 
 
 # --- Parts of sentences ---
@@ -207,7 +216,7 @@ def gpus(milli: int) -> str:
 
 
 def _jobs(reason: Reason) -> str:
-    names = list(reason.blocking[:3])
+    names = [str(job) for job in reason.blocking[:3]]
     more = reason.blocking_count - len(names)
     if more > 0:
         names.append(f"{more:,} more")
@@ -245,7 +254,7 @@ def _strict(reason: Reason, times: _Times) -> str:
     if reason.strict_s <= reason.at_s:
         return "first come first served would start it now"
     when = times.at(reason.strict_s)
-    return f"it starts no later than by first come first served, {when} (estimate)"
+    return f"at the latest when first come first served would start it, {when} (estimate)"
 
 
 def _room(reason: Reason, times: _Times) -> str:
@@ -253,7 +262,7 @@ def _room(reason: Reason, times: _Times) -> str:
     if reason.expected_s is None or reason.expected_s == reason.strict_s:
         return ""
     when = f"{times.at(reason.expected_s)} ({reason.basis})"
-    nodes = list(reason.rooms[:3])
+    nodes = [str(node) for node in reason.rooms[:3]]
     if not nodes:
         return f"enough come free {when}"
     if len(reason.rooms) > len(nodes):
@@ -321,7 +330,8 @@ def _reserved(reason: Reason, times: _Times) -> list[str]:
     verb = "is" if reason.kept_milli == GPU else "are"
     kept = f"{gpus(reason.kept_milli)} {verb} kept for {_jobs(reason)}"
     if reason.kept_from_s is None:
-        clauses = [f"{kept}, whose place is being cleared"]
+        place = "whose place is" if reason.blocking_count == 1 else "whose places are"
+        clauses = [f"{kept}, {place} being cleared"]
     else:
         run = f" ({duration(reason.run_s)})" if reason.run_s is not None else ""
         starts = f"which is to start {times.at(reason.kept_from_s)}"
@@ -330,13 +340,9 @@ def _reserved(reason: Reason, times: _Times) -> list[str]:
 
 
 def _resources(reason: Reason, times: _Times) -> list[str]:
-    fit = ""
-    if 0 < reason.fitting < reason.workers:
-        fit = f"{reason.fitting:,} of its {reason.workers:,} workers would fit"
     way = f"guests that make way for it hold {gpus(reason.guests_milli)}"
     return [
         reason.detail,
-        fit,
         way if reason.guests_milli else "",
         _ahead(reason),
         _start(reason, times) if reason.ahead else _room(reason, times),
@@ -346,28 +352,30 @@ def _resources(reason: Reason, times: _Times) -> list[str]:
 
 
 def _order(reason: Reason, times: _Times) -> list[str]:
-    first = f"{_jobs(reason)} {'goes' if reason.ahead == 1 else 'goes first'}"
-    return [_ahead(reason), first, _start(reason, times), _strict(reason, times)]
+    ahead = f"{_ahead(reason)}, {_jobs(reason)} first"
+    return [ahead, _start(reason, times), _strict(reason, times)]
 
 
 def _decision(reason: Reason, times: _Times) -> list[str]:
-    again = f"it fits now; policy {reason.detail} decides on it with the next event"
-    return [again, _start(reason, times)]
+    chosen = f"it fits now, and policy {reason.detail} has not chosen it yet"
+    return [chosen, _start(reason, times), _strict(reason, times)]
 
 
 def _starting(reason: Reason, times: _Times) -> list[str]:
     assert reason.since_s is not None
-    told = f"{_several(reason.workers, 'worker')} coming up {times.since(reason.since_s)}"
-    return [told, "as a guest" if reason.guest else ""]
+    each = "its worker was" if reason.workers == 1 else f"its {reason.workers:,} workers were"
+    told = f"{each} told to start {times.ago(reason.since_s)}"
+    waits = "not all are up yet" if reason.workers > 1 else "it is not up yet"
+    return [f"{told}, and {waits}", "it is a guest" if reason.guest else ""]
 
 
 def _running(reason: Reason, times: _Times) -> list[str]:
     assert reason.since_s is not None
-    clauses = [f"it runs {times.since(reason.since_s)}"]
+    clauses = [f"it has run {times.since(reason.since_s)}"]
     if reason.ends_s is not None:
         clauses.append(f"it is expected to end {times.at(reason.ends_s)} (estimate)")
     if reason.guest:
-        clauses.append("as a guest it makes way when a job before it can start")
+        clauses.append("it is a guest, and makes way when a job before it can start")
     return clauses
 
 
@@ -382,9 +390,8 @@ def _cancelling(reason: Reason, times: _Times) -> list[str]:  # noqa: ARG001 - n
 
 
 def _ended(reason: Reason, times: _Times) -> list[str]:  # noqa: ARG001 - no times in it
-    return [
-        reason.detail + (f" after {duration(reason.run_s)}" if reason.run_s is not None else "")
-    ]
+    after = f" after {duration(reason.run_s)}" if reason.run_s is not None else ""
+    return [f"it has {reason.detail}{after}"]
 
 
 def _elsewhere(reason: Reason, times: _Times) -> list[str]:

@@ -41,18 +41,19 @@ class Pool:
 
     def fits(self, demand: Demand) -> bool:
         """Say whether the whole gang fits now."""
-        return demand.gpu_milli <= self.gpu_milli_free
+        # Less than nothing is free after a loss; a gang without GPUs needs no more than nothing.
+        return demand.gpu_milli <= max(self.gpu_milli_free, 0)
 
     def take(self, demand: Demand) -> Placement | Refusal:
         """Hold the gang's GPUs, or say how many are free."""
-        if demand.gpu_milli > self.gpu_milli_free:
+        if not self.fits(demand):
             return _refusal(demand, self.gpu_milli_free, "free")
         self.gpu_milli_free -= demand.gpu_milli
         return IN_POOL
 
     def take_at(self, demand: Demand, nodes: Sequence[NodeId]) -> Placement | None:  # noqa: ARG002 - a pool has no places
         """Hold the gang's GPUs; a pool has no places to choose from."""
-        if demand.gpu_milli > self.gpu_milli_free:
+        if not self.fits(demand):
             return None
         self.gpu_milli_free -= demand.gpu_milli
         return IN_POOL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 
@@ -18,7 +19,10 @@ class Profile:
     def __init__(self, now_s: float, space: Space, releases: Sequence[Release]) -> None:
         self._times: list[float] = [now_s]
         self._steps: list[Space] = [space.copy()]
-        for end_s, _, ticket, placement in releases:
+        # Who still runs holds what they have now, even if their end was expected for now.
+        soon_s = math.nextafter(now_s, math.inf)
+        for expected_s, _, ticket, placement in releases:
+            end_s = max(expected_s, soon_s)
             if end_s > self._times[-1]:
                 self._times.append(end_s)
                 self._steps.append(self._steps[-1].copy())

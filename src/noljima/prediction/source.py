@@ -84,5 +84,8 @@ class Guarded:
 
 def _sane(estimate: Estimate) -> bool:
     q50_s, q80_s, q95_s = estimate.q50_s, estimate.q80_s, estimate.q95_s
+    # Decimals and their like compare with floats and cannot be added to them.
+    if not all(isinstance(quantile, int | float) for quantile in (q50_s, q80_s, q95_s)):
+        return False
     # A chain of comparisons is false for NaN.
     return 0.0 <= q50_s <= q80_s <= q95_s <= bounds.SECONDS_MAX and math.isfinite(q95_s)

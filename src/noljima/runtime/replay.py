@@ -16,6 +16,8 @@ from noljima.runtime.ports import Sink
 
 _DIFF_LINES_MAX: Final = 20
 _SHOWN: Final = 200
+# JSON escapes the other control characters; these could give a terminal orders.
+_INVISIBLE: Final = {number: f"\\x{number:02x}" for number in range(0x7F, 0xA0)}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -52,7 +54,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
     def lines(self) -> list[str]:
         """Show what is recorded (-) and what is said now (+), a command a line, shortened."""
-        recorded, now = ([_shown(command) for command in c] for c in (self.recorded, self.now))
+        recorded, now = ([shown(command) for command in c] for c in (self.recorded, self.now))
         diff = list(difflib.unified_diff(recorded, now, n=1, lineterm=""))[2:]
         more = len(diff) - _DIFF_LINES_MAX
         return diff if more <= 0 else [*diff[:_DIFF_LINES_MAX], f"and {more:,} lines more"]
@@ -82,17 +84,6 @@ class Digest:
     def hexdigest(self) -> str:
         """Return the fingerprint of all that was taken in so far."""
         return self._hash.hexdigest()
-
-
-class Validation:
-    """A sink that checks the engine's books after every batch."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:  # noqa: ARG002 - the state tells
-        """Check all books."""
-        self._engine.validate()
 
 
 def replay(engine: Engine, batches: Iterable[Recorded], sinks: Sequence[Sink] = ()) -> Replayed:
@@ -139,6 +130,7 @@ def _difference(batch: Recorded, said: Sequence[Command], failure: str) -> Diffe
     )
 
 
-def _shown(command: Command) -> str:
-    words = _encode(command).decode()
+def shown(noun: Command | Event) -> str:
+    """Write an event or a command as one line for people: its JSON, shortened."""
+    words = _encode(noun).decode().translate(_INVISIBLE)
     return words if len(words) <= _SHOWN else words[: _SHOWN - 3] + "..."

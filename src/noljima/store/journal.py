@@ -7,7 +7,6 @@ is torn, which a reader notices and tells. docs/journal.md describes the format.
 
 from __future__ import annotations
 
-import gzip
 import math
 import os
 import zlib
@@ -34,6 +33,10 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = 31  # zlib's number for "a gzip header, and the largest window"
 _GZIP_LEVEL: Final = 4
 _SHOWN: Final = 60
+_WORDS_MAX: Final = 300
+
+# Not only msgspec's own errors: names of fields are decoded by other means, and nesting has an end.
+_UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -43,6 +46,8 @@ class JournalError(Exception):
 
     def __init__(self, file: Path | str, words: str, *, line: int | None = None) -> None:
         where = str(file) if line is None else f"{file}, line {line}"
+        # Words may quote the file, and nothing in it may give a terminal orders.
+        words = "".join(c if c.isprintable() else "?" for c in words[:_WORDS_MAX])
         super().__init__(f"{where}: {words}")
         self.file = str(file)
         self.words = words
@@ -99,18 +104,22 @@ class JournalWriter:
         self._lines: list[bytes] = []
         self._buffered = 0
         self._broken = False
+        packed = self._path.suffix == ".gz"
+        # By zlib itself, whose header has no name and no time: equal journals are equal files.
+        self._packer = (
+            zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW) if packed else None
+        )
         try:
-            self._raw = self._path.open("wb")
+            self._raw = self._path.open("wb", buffering=0)
         except (OSError, ValueError) as error:  # ValueError: a NUL inside the name
             raise self._unwritable(error) from None
-        packed = self._path.suffix == ".gz"
-        # Without name and time in its header, so that equal journals are equal files.
-        self._gzip = (
-            gzip.GzipFile("", "wb", _GZIP_LEVEL, fileobj=self._raw, mtime=0) if packed else None
-        )
         header = Header(format=FORMAT, version=VERSION, noljima=__version__, engine=engine)
         self._add(_encode(header))
-        self.flush()
+        try:
+            self.flush()
+        except JournalError:
+            self._raw.close()
+            raise
 
     def __enter__(self) -> Self:
         """Use the journal in a with statement, which closes it."""
@@ -132,18 +141,18 @@ class JournalWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Hand everything over to the system, and with `durable` see it onto the disk."""
+        """Hand over what has gathered to the system, and with `durable` see it onto the disk."""
         if self._broken:
             words = "holds half a line since a write failed; nothing is added to it any more"
             raise JournalError(self._path, words)
         block = b"".join(self._lines)
         self._lines.clear()
         self._buffered = 0
-        try:
-            self._write(block)
-        except OSError as error:
-            self._broken = True
-            raise self._unwritable(error) from None
+        if self._packer is not None:
+            block = self._packer.compress(block)
+            if self._durable:
+                block += self._packer.flush(zlib.Z_SYNC_FLUSH)
+        self._write(block)
 
     def close(self) -> None:
         """Write out what is left and close the file; a second time does nothing."""
@@ -152,10 +161,8 @@ class JournalWriter:
         try:
             if not self._broken:
                 self.flush()
-                if self._gzip is not None:
-                    self._gzip.close()
-        except OSError as error:
-            raise self._unwritable(error) from None
+                if self._packer is not None:
+                    self._write(self._packer.flush())
         finally:
             self._raw.close()
 
@@ -164,15 +171,15 @@ class JournalWriter:
         self._buffered += len(line) + 1
 
     def _write(self, block: bytes) -> None:
-        if self._gzip is None:
-            self._raw.write(block)
-        else:
-            self._gzip.write(block)
+        left = memoryview(block)
+        try:
+            while left:
+                left = left[self._raw.write(left) :]
             if self._durable:
-                self._gzip.flush(zlib.Z_SYNC_FLUSH)
-        self._raw.flush()
-        if self._durable:
-            os.fsync(self._raw.fileno())
+                os.fsync(self._raw.fileno())
+        except OSError as error:
+            self._broken = True
+            raise self._unwritable(error) from None
 
     def _unwritable(self, error: Exception) -> JournalError:
         return JournalError(self._path, f"cannot be written ({_reason(error)})")
@@ -207,11 +214,17 @@ class Batches:
         return self
 
     def __next__(self) -> Batch:
-        """Read the next batch."""
-        line, words = next(self._lines)
+        """Read the next batch; after a refusal there is none."""
+        try:
+            return self._batch(*next(self._lines))
+        except JournalError:
+            self.close()
+            raise
+
+    def _batch(self, line: int, words: bytes) -> Batch:
         try:
             decoded = self._decoder.decode(words)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except _UNDECODABLE as error:
             raise JournalError(self._file, f"is no batch: {error}", line=line) from None
         # Almost always the bytes are our own, which saves going through all fields.
         if _encode(decoded) != words:
@@ -277,7 +290,7 @@ def _header(file: Path, first: tuple[int, bytes] | None) -> Header:
     line, words = first
     try:
         stamp = msgspec.json.decode(words, type=_Stamp)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except _UNDECODABLE:
         shown = words[:_SHOWN].decode(errors="replace")
         raise JournalError(file, f"begins with {shown!r}, which is no journal's header") from None
     if stamp.format != FORMAT:
@@ -287,7 +300,7 @@ def _header(file: Path, first: tuple[int, bytes] | None) -> Header:
         raise JournalError(file, words_)
     try:
         return msgspec.json.decode(words, type=Header)
-    except msgspec.MsgspecError as error:
+    except _UNDECODABLE as error:
         raise JournalError(file, f"is no journal's header: {error}", line=line) from None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -14,7 +14,12 @@ from noljima.model.commands import Command
 from noljima.model.events import Event, Ticked
 from noljima.model.node import Node
 from noljima.model.resources import GPU, NodeId
+from noljima.placement.grid import Grid
 from noljima.placement.pool import Pool
+from noljima.placement.space import Space
+from noljima.policy.guests import GuestPolicy
+from noljima.policy.podwise import PodByPod
+from noljima.policy.presets import policy_of
 from noljima.policy.state import Policy
 from noljima.prediction.source import Source, limit_of
 from noljima.runtime.ports import Driver, Sink
@@ -24,10 +29,13 @@ from noljima.testing.watches import EvictionTerms, Ledger, Lifecycle, NoIdleGpu
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A pool, the jobs that come to it, and what else happens."""
+    """A cluster, the jobs that come to it, and what else happens."""
 
     gpus: int
+    """The size of the pool; with nodes, what they have together."""
     jobs: tuple[SimulatedJob, ...]
+    nodes: tuple[Node, ...] = ()
+    """Without nodes, the cluster is a pool."""
     grace_s: float = 0.0
     faults: Faults = NO_FAULTS
     actions: tuple[Event, ...] = ()
@@ -42,18 +50,23 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 size=entry.job.gang.gpu_milli,
                 run_s=min(entry.run_s, limit_of(entry.job)),
                 rank=int(entry.job.priority),
+                limit_s=limit_of(entry.job),
             )
             for entry in self.jobs
         ]
 
     @property
     def gpu_milli(self) -> int:
-        """The size of the pool."""
+        """The size of the cluster."""
         return self.gpus * GPU
+
+    def space(self) -> Space:
+        """Return an empty space of the scenario's kind."""
+        return Grid() if self.nodes else Pool()
 
     def driver(self) -> Driver:
         """Return a new simulated world in which this scenario happens."""
-        nodes = [Node(id=NodeId("pool"), gpus=self.gpus)]
+        nodes = self.nodes or (Node(id=NodeId("pool"), gpus=self.gpus),)
         world = Simulation(nodes, self.jobs, grace_s=self.grace_s, faults=self.faults)
         return Meddled(world, self.actions) if self.actions else world
 
@@ -87,32 +100,37 @@ class Meddled:
 Watches = Callable[[Engine], Sequence[Sink]]
 
 
-def guest_watches(engine: Engine) -> Sequence[Sink]:
-    """Return the watches for policies that run guests."""
-    return [Ledger(), Lifecycle(engine), NoIdleGpu(engine), EvictionTerms(engine)]
-
-
-def queue_watches(engine: Engine) -> Sequence[Sink]:
-    """Return the watches for policies that never stop a job."""
-    return [Ledger(), Lifecycle(engine)]
+def watches_of(engine: Engine) -> Sequence[Sink]:
+    """Return the watches that the engine's policy has to stand."""
+    if isinstance(engine.policy, PodByPod):
+        return [Lifecycle(engine)]  # It starts jobs of which pods stood on a node that was lost.
+    watches: list[Sink] = [Ledger(each_event=engine.policy.each_event), Lifecycle(engine)]
+    if isinstance(engine.policy, GuestPolicy):
+        by_key = engine.policy.keeps_shadow
+        watches.append(EvictionTerms(engine, by_key=by_key))
+        if by_key:
+            watches.append(NoIdleGpu(engine))
+    return watches
 
 
 def play(
-    scenario: Scenario, policy: Policy, source: Source, watches: Watches | None = None
+    scenario: Scenario, policy: Policy | str, source: Source, watches: Watches = watches_of
 ) -> Record:
     """Play a scenario to its end under a policy, every book checked after every event."""
-    engine = Engine(policy, source, Pool())
-    if watches is None:
-        watches = guest_watches if policy.keeps_shadow else queue_watches
+    if isinstance(policy, str):
+        policy = policy_of(policy)
+    engine = Engine(policy, source, scenario.space())
     return rehearse(engine, scenario.driver(), watches(engine))
 
 
-def lateness_s(scenario: Scenario, record: Record, reference: dict[str, float]) -> dict[str, float]:
-    """Return by how much each job started later than in a reference; only those that did."""
-    started = record.last_start_s()
-    late = {
-        entry.job.id: started.get(entry.job.id, math.inf) - reference[entry.job.id]
+def lateness_s(
+    scenario: Scenario, record: Record, reference_s: Mapping[str, float]
+) -> dict[str, float]:
+    """Return by how much jobs started later than in a reference; those only that did."""
+    started_s = record.last_start_s()
+    late_s = {
+        entry.job.id: started_s.get(entry.job.id, math.inf) - reference_s[entry.job.id]
         for entry in scenario.jobs
-        if entry.job.id in reference
+        if entry.job.id in reference_s
     }
-    return {job: seconds for job, seconds in late.items() if seconds > 0.0}
+    return {job: seconds for job, seconds in late_s.items() if seconds > 0.0}

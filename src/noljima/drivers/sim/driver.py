@@ -26,7 +26,7 @@ from noljima.model.events import (
 from noljima.model.job import Job
 from noljima.model.node import Node
 from noljima.model.placements import Placement
-from noljima.model.resources import JobId
+from noljima.model.resources import JobId, NodeId
 
 # An engine that is woken this often without anything happening is not getting anywhere.
 _FRUITLESS_WAKES_MAX: Final = 10_000
@@ -79,7 +79,9 @@ class Simulation:
         self._arrivals = sorted(jobs, key=lambda entry: entry.submit_s)
         self._entries = {entry.job.id: entry for entry in self._arrivals}
         self._arrived = 0
-        self._open = len(self._arrivals)
+        self._ended = 0
+        # They are open again when a node that comes back lets them start after all.
+        self._refused: set[JobId] = set()
         self._grace_s = grace_s
         self._first_s = self._arrivals[0].submit_s if self._arrivals else 0.0
         self._now_s = self._first_s
@@ -87,6 +89,7 @@ class Simulation:
         self._nodes = {node.id: node for node in nodes}
         self._heap: list[tuple[float, int, _Due, _Run | NodeFault]] = []
         self._pushed = 0
+        self._down: set[NodeId] = set()
         self._runs: dict[JobId, _Run] = {}
         self._saved_s: dict[JobId, float] = {}
         self._failing = dict(faults.start_failures)
@@ -102,29 +105,31 @@ class Simulation:
     @property
     def open_jobs(self) -> int:
         """How many jobs have neither ended nor been refused."""
-        return self._open
+        return len(self._entries) - self._ended - len(self._refused)
 
     async def wait(self, until_s: float | None) -> tuple[Event, ...]:
         """Jump to the next moment in which something happens."""
         if self._soon:
             events, self._soon = tuple(self._soon), []
             return events
-        if self._open == 0:
-            return ()
-        at_s = self._next_s()
-        if until_s is not None and (at_s is None or until_s < at_s):
-            self._fruitless += 1
-            if self._fruitless > _FRUITLESS_WAKES_MAX and at_s is None:
+        happened: list[Event] = []
+        # What was planned for a run that is over no longer happens: then what comes next.
+        while not happened:
+            if self.open_jobs == 0 and not (self._refused and self._heap):
                 return ()
-            self._now_s = max(until_s, self._now_s)
-            return (Ticked(at_s=self._now_s),)
-        if at_s is None:
-            return ()
-        self._now_s = at_s
-        self._fruitless = 0
-        happened = self._happening(at_s)
-        # What was planned for a run that is over no longer happens.
-        return tuple(happened) if happened else await self.wait(until_s)
+            at_s = self._next_s()
+            if until_s is not None and (at_s is None or until_s < at_s):
+                self._fruitless += 1
+                if self._fruitless > _FRUITLESS_WAKES_MAX and at_s is None:
+                    return ()
+                self._now_s = max(until_s, self._now_s)
+                return (Ticked(at_s=self._now_s),)
+            if at_s is None:
+                return ()
+            self._now_s = at_s
+            self._fruitless = 0
+            happened = self._happening(at_s)
+        return tuple(happened)
 
     async def do(self, at_s: float, commands: Sequence[Command]) -> None:
         """Carry out commands: starts take no time, evictions and kills the grace."""
@@ -133,11 +138,11 @@ class Simulation:
                 case Start():
                     self._start(at_s, command)
                 case Evict():
-                    self._push(at_s + self._grace_s, _Due.EVICTION, self._runs[command.job])
+                    self._stop(at_s, command.job, _Due.EVICTION)
                 case Stop():
-                    self._push(at_s + self._grace_s, _Due.KILL, self._runs[command.job])
+                    self._stop(at_s, command.job, _Due.KILL)
                 case Refuse():
-                    self._open -= 1
+                    self._refused.add(command.job)
                 case _:
                     assert_never(command)
 
@@ -175,15 +180,16 @@ class Simulation:
             saved_s = max(run.entry.job.checkpoint.saved_of(worked_s), run.saved_s)
             self._saved_s[job] = saved_s
             return Evicted(at_s=at_s, job=job, saved_s=saved_s)
-        self._open -= 1
+        self._ended += 1
         outcome = Outcome.CANCELLED if due is _Due.KILL else run.outcome
         return Finished(at_s=at_s, job=job, outcome=outcome)
 
     def _start(self, at_s: float, command: Start) -> None:
         entry = self._entries[command.job]
-        if self._failing.get(command.job, 0) > 0:
-            self._failing[command.job] -= 1
-            self._soon.append(StartFailed(at_s=at_s, job=command.job, reason="injected fault"))
+        self._refused.discard(command.job)
+        failure = self._start_failure(command)
+        if failure:
+            self._soon.append(StartFailed(at_s=at_s, job=command.job, reason=failure))
             return
         saved_s = self._saved_s.get(command.job, 0.0)
         restart_s = entry.job.checkpoint.restart_s if saved_s > 0.0 else 0.0
@@ -197,13 +203,29 @@ class Simulation:
         self._soon.append(Started(at_s=at_s, job=command.job))
         self._push(run.began_s + (work_s - saved_s), _Due.END, run)
 
+    def _start_failure(self, command: Start) -> str:
+        """Say why a start fails; nothing where it does not."""
+        if self._failing.get(command.job, 0) > 0:
+            self._failing[command.job] -= 1
+            return "injected fault"
+        # A policy that plans after each event may have planned before it heard of the loss.
+        lost = [worker.node for worker in command.placement.workers if worker.node in self._down]
+        return f"node {lost[0]} is lost" if lost else ""
+
+    def _stop(self, at_s: float, job: JobId, due: _Due) -> None:
+        """Let a run end after the grace; pass over one that is over."""
+        if job in self._runs:
+            self._push(at_s + self._grace_s, due, self._runs[job])
+
     def _fault(self, at_s: float, due: _Due, fault: NodeFault) -> list[Event]:
         """Lose a node and all that runs on it, or get it back."""
         node = self._nodes.get(fault.node)
         if node is None:
             return []
         if due is _Due.REPAIR:
+            self._down.discard(node.id)
             return [NodeSeen(at_s=at_s, node=node)]
+        self._down.add(node.id)
         self._push(at_s + fault.repair_s, _Due.REPAIR, fault)
         lost: list[Event] = [NodeLost(at_s=at_s, node=fault.node)]
         hit = [

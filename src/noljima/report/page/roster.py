@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from noljima.model.resources import GPU
 from noljima.report.page.rounding import short
@@ -40,7 +40,7 @@ class Roster:
             )
         return place
 
-    def columns(self, first_s: float) -> dict[str, Any]:
+    def columns(self, first_s: float) -> dict[str, object]:
         """Return the jobs' facts as columns; users by number."""
         rows = self._rows
         return {

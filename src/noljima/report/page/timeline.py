@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
 
 import numpy as np
 
@@ -18,9 +17,10 @@ from noljima.report.record import RunRecord
 
 def of(
     runs: Sequence[RunRecord], capacity_milli: int, first_s: float, roster: Roster
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the rectangles of all runs in one window of time, and the lanes they lie on."""
-    shown = window.busiest(runs)
+    shown = window.bounded(runs, window.whole(runs), window.SEGMENTS_MAX // len(runs))
+    viewed = window.readable(runs, shown)
     rows = [shown.rows(run) for run in runs]
     placements = chain.from_iterable(
         run.segments.placement[chosen] for run, chosen in zip(runs, rows, strict=True)
@@ -43,6 +43,7 @@ def of(
         "from": shown.first_s - first_s,
         "until": shown.last_s - first_s,
         "whole": shown.whole,
+        "view": [viewed.first_s - first_s, viewed.last_s - first_s],
         "limit": window.SEGMENTS_MAX,
         "lanes": sum(node.gpus for node in nodes) if nodes else -(-size_milli // GPU),
         "nodes": [[node.name, node.first, node.gpus] for node in nodes],
@@ -52,7 +53,7 @@ def of(
 
 def _rectangles(
     run: RunRecord, chart: lanes.Chart, first_s: float, roster: Roster
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the columns of one run's rectangles, and what its jobs went through."""
     segments = run.segments
     row = chart.segment

@@ -122,6 +122,7 @@ function users() {
       lines: ranked.map((values) => ({
         values: Array.from({ length: longest }, (_, rank) => values[rank] ?? null),
       })),
+      filled: one,
       paths: one ? uPlot.paths.bars({ size: [0.8, 60] }) : uPlot.paths.stepped({ align: 1 }),
       xText: (value) => (Number.isInteger(value) ? count(value) : ""),
       yText: amount,
@@ -184,6 +185,7 @@ function namedUsers() {
 }
 
 function choose(words, chosen, change) {
+  if (data.runs.length < 2) return "";
   const select = make(
     "select",
     {},
@@ -262,10 +264,13 @@ function windowWords(timeline, run) {
   const unplaced = told.unplaced
     ? ` ${count(told.unplaced)} stretches hold no GPU that a lane could show.`
     : "";
-  if (timeline.whole) return `The whole run.${unplaced}`;
+  const first = timeline.view[0] > timeline.from || timeline.view[1] < timeline.until;
+  const start = first ? " In view at first is the stretch in which most GPUs were waited for." : "";
+  if (timeline.whole) return `The whole run is here.${start}${unplaced}`;
   return (
-    `Shown is the window in which most GPUs were waited for, ${moment(timeline.from)} to ${moment(timeline.until)}, ` +
-    `because the whole run has ${count(told.segments)} stretches of running and the page draws at most ${count(timeline.limit)}.${unplaced}`
+    `Here is the window in which most GPUs were waited for, ${duration(timeline.from)} to ` +
+    `${duration(timeline.until)}: the whole run has ${count(told.segments)} stretches of running, ` +
+    `and the page holds at most ${count(timeline.limit)} of all policies together.${start}${unplaced}`
   );
 }
 
@@ -274,7 +279,9 @@ function gantt() {
   const drawing = new Timeline(host, data);
   const words = make("p", { class: "note" });
   const tell = () => {
-    words.textContent = `${windowWords(data.timeline, drawing.run)} The wheel zooms time, with Shift it zooms lanes; drag to move, double-click to see all; arrow keys, + and - do the same.`;
+    words.textContent =
+      `${windowWords(data.timeline, drawing.run)} The wheel zooms time, with Shift it zooms lanes; ` +
+      "drag to move, double-click to see all; arrow keys, + and - do the same.";
     drawing.canvas.setAttribute(
       "aria-label",
       `Timeline of ${data.runs[drawing.run]}: ` +

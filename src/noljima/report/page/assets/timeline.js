@@ -27,6 +27,8 @@ class Timeline {
         ),
     );
     this.whole();
+    [this.view.from, this.view.until] = data.timeline.view;
+    this.keepInside();
     this.listen();
     new ResizeObserver(() => this.draw()).observe(host);
   }
@@ -134,7 +136,7 @@ class Timeline {
   keepInside() {
     const { from, until, lanes } = this.data.timeline;
     const fit = (low, high, least, most) => {
-      const span = Math.min(high - low, most - least);
+      const span = Math.min(Math.max(high - low, 1), most - least);
       const start = Math.min(Math.max(low, least), most - span);
       return [start, start + span];
     };
@@ -266,7 +268,7 @@ class Timeline {
     for (const [name, first, gpus] of this.lanesToName()) {
       const y = (first + gpus / 2 - this.view.first) * this.scale.y;
       if (y < 6 || y > height - 2 || y < free) continue;
-      pen.fillText(name.length > 13 ? name.slice(0, 12) + "…" : name, LEFT - 8, y + 4);
+      pen.fillText(name.length > 12 ? "…" + name.slice(-11) : name, LEFT - 8, y + 4);
       free = y + 13;
     }
   }

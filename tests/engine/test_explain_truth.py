@@ -7,12 +7,10 @@ of events. It recounts the numbers from the running jobs and the line, in whole 
 from __future__ import annotations
 
 import copy
-import math
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -22,7 +20,7 @@ from noljima.drivers.sim import SimulatedJob, Simulation
 from noljima.drivers.sim.faults import Faults
 from noljima.engine import Engine
 from noljima.model.commands import Command, Start
-from noljima.model.events import Cancelled, Event, Held, Outcome, Released, Submitted
+from noljima.model.events import Cancelled, Event, Held, Released, Submitted
 from noljima.model.job import Checkpoint, Job, Priority
 from noljima.model.lifecycle import State
 from noljima.model.node import Node
@@ -108,9 +106,9 @@ def gangs(draw: st.DrawFn, gpus: int, *, grid: bool) -> Gang:
 def jobs_of(draw: st.DrawFn, gpus: int, *, grid: bool, calm: bool) -> tuple[SimulatedJob, ...]:
     jobs: list[SimulatedJob] = []
     submit_s = 0.0
-    for number in range(draw(st.integers(2, 14))):
-        submit_s += draw(st.sampled_from([0.0, 0.0, 2.0, 9.0]))
-        run_s = float(draw(st.integers(1, 60)))
+    for number in range(draw(st.integers(3, 14))):
+        submit_s += draw(st.sampled_from([0.0, 0.0, 0.0, 2.0, 9.0]))
+        run_s = float(draw(st.integers(1, 60) | st.integers(60, 400)))
         limit_s = max(run_s + draw(st.integers(-5, 90)), 1.0)
         urgent = not calm and draw(st.integers(0, 9)) == 0
         interval_s = draw(st.sampled_from([None, 0.0, 7.0]))
@@ -146,7 +144,7 @@ def actions_on(draw: st.DrawFn, jobs: Sequence[SimulatedJob]) -> tuple[Event, ..
 @st.composite
 def worlds(
     draw: st.DrawFn,
-    policies: Sequence[str] = NAMES,
+    policies: Sequence[str] = (*NAMES, *("fair", "efficient", "share", "easy") * 2),
     *,
     grid: bool = False,
     calm: bool = False,
@@ -154,9 +152,9 @@ def worlds(
 ) -> World:
     """Draw a world; in a calm one nobody interferes, nothing fails and nobody is urgent."""
     gpus = 8 if grid else draw(st.integers(2, 12))
-    kinds = st.sampled_from(["a100", "h100"])
+    kinds = ["h100", draw(st.sampled_from(["a100", "h100"])), "a100"]
     nodes = tuple(
-        Node(id=NodeId(f"gpu-{number}"), gpus=gpus // 2 if grid else gpus, gpu_type=draw(kinds))
+        Node(id=NodeId(f"gpu-{number}"), gpus=gpus // 2 if grid else gpus, gpu_type=kinds[number])
         for number in range(draw(st.integers(1, 3)) if grid else 1)
     )
     # One in a while is larger than the cluster.
@@ -177,7 +175,9 @@ def worlds(
 class Asking:
     """A sink that does something with every reason after every batch."""
 
-    def __init__(self, engine: Engine, *uses: Callable[[Engine, dict[JobId, Reason]], None]) -> None:
+    def __init__(
+        self, engine: Engine, *uses: Callable[[Engine, dict[JobId, Reason]], None]
+    ) -> None:
         self._engine = engine
         self._uses = uses
 
@@ -192,7 +192,7 @@ class Asking:
 
 
 def has_a_reason(engine: Engine, reasons: dict[JobId, Reason]) -> None:
-    """Everybody has a reason that suits the state, in words, by any clock."""
+    """Check that everybody has a reason that suits the state, in words by any clock."""
     for job, reason in reasons.items():
         assert reason.job == job
         assert reason.at_s == engine.state.now_s
@@ -205,7 +205,7 @@ def has_a_reason(engine: Engine, reasons: dict[JobId, Reason]) -> None:
 
 
 def stands_in_line(engine: Engine, reasons: dict[JobId, Reason]) -> None:
-    """Places in the line are what one counts by going along it."""
+    """Count the places in the line by going along it."""
     line = list(engine.state.line)
     for index, ticket in enumerate(line):
         reason = reasons[ticket.job.id]
@@ -218,7 +218,7 @@ def stands_in_line(engine: Engine, reasons: dict[JobId, Reason]) -> None:
 
 
 def is_listed_alike(engine: Engine, reasons: dict[JobId, Reason]) -> None:
-    """The listing says of each waiting job what it is told itself."""
+    """Compare the listing with what each waiting job is told itself."""
     listed = engine.explain_all()
     waiting = (State.QUEUED, State.HELD, State.INFEASIBLE)
 
@@ -229,7 +229,7 @@ def is_listed_alike(engine: Engine, reasons: dict[JobId, Reason]) -> None:
 
 
 def is_true_in_a_pool(engine: Engine, reasons: dict[JobId, Reason]) -> None:
-    """What each code claims holds by the numbers."""
+    """Check by the numbers what each code claims."""
     free = engine.state.space.gpu_milli_total - sum(
         ticket.gpu_milli for ticket in engine.state.running.values()
     )
@@ -277,7 +277,7 @@ def check_quota(engine: Engine, reason: Reason) -> None:
 
 
 def check_reserved(engine: Engine, reasons: dict[JobId, Reason], reason: Reason) -> None:
-    """It would delay the job that GPUs are kept for."""
+    """Check that it would delay the job that GPUs are kept for."""
     ticket = engine.tickets[reason.job]
     if reason.kept_from_s is None:
         assert all(reasons[job].code is Code.CLEARING for job in reason.blocking)
@@ -326,13 +326,16 @@ def test_every_reason_in_a_pool_is_true_at_every_moment(world: World) -> None:
 
 
 def is_true_on_nodes(engine: Engine, reasons: dict[JobId, Reason]) -> None:
-    """What fits and what does not is what the space says."""
+    """Check with the space what fits and what does not."""
     space = engine.state.space
     for job, reason in reasons.items():
         demand = engine.tickets[job].demand
         match reason.code:
-            case Code.RESOURCES | Code.CLEARING:
+            case Code.RESOURCES:
                 assert not space.fits(demand)
+            case Code.CLEARING:
+                # A due job waits for its own place, even where another would do.
+                assert not space.fits(demand) or job in engine.state.due
             case Code.RESERVED | Code.EVICTED | Code.DECISION:
                 assert space.fits(demand)
             case Code.INFEASIBLE:
@@ -354,3 +357,146 @@ def test_every_reason_on_nodes_is_true_at_every_moment(world: World) -> None:
     world.play(
         engine, Asking(engine, has_a_reason, stands_in_line, is_listed_alike, is_true_on_nodes)
     )
+
+
+# --- Asking changes nothing ---
+
+
+def asking_leaves_no_trace(engine: Engine, reasons: dict[JobId, Reason]) -> None:  # noqa: ARG001 - asks itself
+    """Check that books, policy and line are byte for byte what they were."""
+    before = all_books(engine)
+    space = engine.state.space.copy()
+    engine.explain_all()
+    for job in engine.tickets:
+        engine.explain(job)
+
+    assert engine.state.space.gpu_milli_free == space.gpu_milli_free
+    if isinstance(space, Grid):
+        assert engine.state.space == space
+    else:
+        assert all_books(engine) == before
+
+
+def all_books(engine: Engine) -> bytes:
+    """Write down everything that decisions are made from."""
+    if isinstance(engine.state.space, Grid):
+        return b""  # It remembers what it has worked out, which decides nothing.
+    parts = (engine.state, engine.tickets, engine.infeasible, engine.reservation, engine.policy)
+    return pickle.dumps(parts)
+
+
+@given(world=worlds() | worlds(grid=True))
+def test_asking_changes_nothing_and_the_same_is_decided_with_and_without_it(world: World) -> None:
+    asked, left_alone = world.engine(), world.engine()
+    with_questions = world.play(asked, Asking(asked, asking_leaves_no_trace))
+    without = world.play(left_alone)
+
+    assert with_questions.as_bytes() == without.as_bytes()
+
+
+# --- Times ---
+
+
+class Told(NamedTuple):
+    """What a job was told of its start at some moment."""
+
+    at_s: float
+    job: JobId
+    reason: Reason
+
+
+class Listener:
+    """Keeps every answer that a waiting job got."""
+
+    def __init__(self) -> None:
+        self.told: list[Told] = []
+
+    def __call__(self, engine: Engine, reasons: dict[JobId, Reason]) -> None:
+        """Note what waiting jobs are told."""
+        self.told += [
+            Told(engine.state.now_s, job, reason)
+            for job, reason in reasons.items()
+            if engine.tickets[job].state is State.QUEUED
+        ]
+
+
+@given(world=worlds(["fifo"], calm=True, estimates=["true"]))
+def test_where_run_times_are_known_a_strict_queue_keeps_every_time_it_told(world: World) -> None:
+    engine, listener = world.engine(), Listener()
+    starts = world.play(engine, Asking(engine, listener)).last_start_s()
+
+    for told in listener.told:
+        assert told.reason.expected_s == starts[told.job]
+
+
+@given(world=worlds(["easy", "easy-sjbf"], calm=True, estimates=["true"]))
+def test_where_run_times_are_known_a_reserved_start_is_never_late(world: World) -> None:
+    engine, listener = world.engine(), Listener()
+    starts = world.play(engine, Asking(engine, listener)).last_start_s()
+
+    for told in listener.told:
+        if told.reason.basis is Basis.RESERVED:
+            assert told.reason.expected_s is not None
+            assert starts[told.job] <= told.reason.expected_s
+
+
+@given(world=worlds(["fair", "efficient"], calm=True, estimates=["true"]))
+def test_where_run_times_are_known_nobody_starts_later_than_the_latest_told(world: World) -> None:
+    engine, listener = world.engine(), Listener()
+    starts = world.play(engine, Asking(engine, listener)).last_start_s()
+
+    for told in listener.told:
+        assert told.reason.code is Code.CLEARING or told.reason.strict_s is not None
+        if told.reason.strict_s is not None:
+            assert starts[told.job] <= max(told.reason.strict_s, told.at_s)
+
+
+# --- What would change it ---
+
+
+class Trying:
+    """Follows every piece of advice on a copy of the engine, up to a number of times."""
+
+    def __init__(self, tries: int) -> None:
+        self.tries = tries
+
+    def __call__(self, engine: Engine, reasons: dict[JobId, Reason]) -> None:
+        """Hand each job in anew as it was told to, and look whether that helps."""
+        for job, reason in reasons.items():
+            for change in reason.changes:
+                if change.step is Step.RELEASE or self.tries == 0:
+                    continue
+                self.tries -= 1
+                twin = copy.deepcopy(engine)
+                changed = hand_in_changed(twin, job, change)
+                if reason.code is Code.INFEASIBLE:
+                    assert JobId("changed") not in twin.infeasible
+                else:
+                    started = [command.job for command in changed if isinstance(command, Start)]
+                    assert "changed" in started, (words(reason), changed)
+
+
+def hand_in_changed(engine: Engine, job: JobId, change: Change) -> list[Command]:
+    """Take the job back and hand it in with the change, all in one moment."""
+    old = engine.tickets[job].job
+    new = replace(old, id=JobId("changed"))
+    groups = old.gang.groups
+    match change.step:
+        case Step.EVICTABLE:
+            new = replace(new, evictable=True)
+        case Step.LIMIT:
+            new = replace(new, limit_s=change.limit_s)
+        case Step.GPU_TYPE:
+            new = replace(new, gang=Gang(tuple(replace(g, gpu_types=()) for g in groups)))
+        case Step.WORKERS:
+            new = replace(new, gang=Gang((replace(groups[0], workers=change.workers),)))
+        case Step.RELEASE:
+            raise AssertionError("nothing to hand in")
+    now_s = engine.state.now_s
+    return engine.handle(Cancelled(at_s=now_s, job=job), Submitted(at_s=now_s, job=new))
+
+
+@given(world=worlds(estimates=["limit"]) | worlds(grid=True, estimates=["limit"]))
+def test_whoever_follows_an_advice_starts_at_once(world: World) -> None:
+    engine = world.engine()
+    world.play(engine, Asking(engine, Trying(tries=12)))

@@ -6,13 +6,11 @@ history is replayed to a new engine.
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from typing import ClassVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule
 
 from noljima.engine import Engine
 from noljima.model.commands import Command, Evict, Refuse, Start, Stop

@@ -66,7 +66,7 @@ def group(workers: object, gpu_milli: int = 0) -> TaskGroup:
         (lambda: a_node(labels={"zone": "a\u2028b"}), "label zone", "has a control character"),
         (lambda: bounds.share("share", math.nan), "share", "is outside 0 to 1"),
         (lambda: bounds.share("share", 1.1), "share", "is outside 0 to 1"),
-        (lambda: bounds.share("share", False), "share", "is not a number"),
+        (lambda: bounds.share("share", value=False), "share", "is not a number"),
     ],
 )
 def test_what_cannot_be_is_refused_with_field_value_and_limit(

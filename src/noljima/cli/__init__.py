@@ -9,6 +9,7 @@ from typing import Final, cast
 import click
 
 from noljima import __version__
+from noljima.cli.endings import in_one_line, interruptible
 
 # name -> (module, one line for the overview). Importing a command imports what it needs, and
 # nothing else does: `noljima --help` loads no numpy and no rich.
@@ -19,6 +20,11 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "generate": ("generate", "Write a realistic GPU trace made from a seed."),
     "policies": ("policies", "List the policies and estimate sources with what they promise."),
 }
+
+EPILOG: Final = """\
+Exit codes: 0 done; 1 a broken invariant, or a replay that differs; 2 bad input, told in one line;
+130 interrupted. Tables and JSON go to standard output, all else to standard error.
+"""
 
 
 class LazyGroup(click.Group):
@@ -40,8 +46,20 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Show the help where nothing is asked for, and tell of an unknown option in one line."""
+        with in_one_line():
+            return super().parse_args(ctx, args or ["--help"])
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command, and tell in one line where its options or Ctrl-C end it."""
+        with interruptible(), in_one_line():
+            return super().invoke(ctx)
+
+
+@click.group(
+    cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="noljima")
 def main() -> None:
     """Schedule GPU jobs so that the order is kept and no GPU idles.

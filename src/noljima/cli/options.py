@@ -1,71 +1,62 @@
-"""Option types that several commands share: durations, counts with caps, and errors in words."""
+"""What the options of several commands share: durations, shares, counts, and errors in words.
+
+Types are functions rather than subclasses of click's types, whose type parameters differ from one
+version of click to the next.
+"""
 
 from __future__ import annotations
 
-import functools
-import sys
+import math
 from collections.abc import Callable
-from typing import NoReturn, ParamSpec, TypeVar
+from typing import Final
 
 import click
 
+from noljima.cli.endings import fail, in_words
 from noljima.model import bounds
 from noljima.model.bounds import InvalidFieldError
 
-P = ParamSpec("P")
-R = TypeVar("R")
+__all__ = ["NEVER_S", "duration", "fail", "gpu_count", "in_words", "interval", "seed", "share"]
 
-BAD_INPUT = 2
+NEVER_S: Final = math.inf
+"""What `interval` makes of `none`."""
 
 
-class Duration(click.ParamType[float | None]):
-    """A duration such as 600, 600s, 10m, 2h or 3d12h; `none` where that is allowed."""
+def duration(words: str) -> float:
+    """Read a duration such as 600, 600s, 10m, 2h or 3d12h, or refuse it in words."""
+    from noljima.workload import durations  # noqa: PLC0415 - only where a duration is given
 
-    name = "duration"
+    try:
+        return durations.parse(str(words))
+    except InvalidFieldError as error:
+        raise click.BadParameter(f"{error.value!r} {error.limit}") from None
 
-    def __init__(self, *, none: bool = False) -> None:
-        self._none = none
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float | None:
-        """Read the duration, or refuse it in words."""
-        if isinstance(value, int | float):
-            return float(value)
-        from noljima.workload import durations  # noqa: PLC0415 - only where a duration is given
+def interval(words: str) -> float:
+    """Read a duration between two checkpoints; `none` is for never."""
+    return NEVER_S if words == "none" else duration(words)
 
-        if self._none and value == "none":
-            return -1.0
+
+def share(high: float = 1.0) -> Callable[[str], float]:
+    """Return the type of a share from 0 to `high`."""
+
+    def share_of(words: str) -> float:
         try:
-            return durations.parse(str(value), field=(param.name if param else None) or "duration")
-        except InvalidFieldError as error:
-            self.fail(str(error), param, ctx)
+            value = float(words)
+        except ValueError:
+            value = math.nan
+        if not 0.0 <= value <= high:  # also true for NaN
+            raise click.BadParameter(f"{words!r} is no number from 0 to {high:g}")
+        return value
+
+    return share_of
 
 
-def gpu_count(low: int = 1) -> click.IntRange:
+def gpu_count() -> click.IntRange:
     """Return the type of a number of GPUs or processors, with the model's cap."""
-    return click.IntRange(low, bounds.GPU_COUNT_MAX)
+    return click.IntRange(1, bounds.GPU_COUNT_MAX)
 
 
-def fail(words: str) -> NoReturn:
-    """End the program over bad input, in one sentence on standard error."""
-    click.echo(f"noljima: {words}", err=True)
-    sys.exit(BAD_INPUT)
-
-
-def in_words(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn what a command refuses into a sentence and exit code 2, without a traceback."""
-
-    @functools.wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        from noljima.store.journal import JournalError  # noqa: PLC0415 - light commands skip it
-        from noljima.workload.files import TraceError  # noqa: PLC0415
-
-        try:
-            return command(*args, **kwargs)
-        except (InvalidFieldError, JournalError, TraceError) as error:
-            fail(str(error))
-        except OSError as error:
-            fail(f"{error.filename or 'file'}: {error.strerror or error}")
-
-    return wrapped
+def seed() -> click.IntRange:
+    """Return the type of a seed."""
+    return click.IntRange(0)

@@ -6,39 +6,48 @@ from pathlib import Path
 
 import click
 
-from noljima.cli.options import Duration, gpu_count, in_words
+from noljima.cli.options import duration, gpu_count, in_words, interval, seed, share
 
 EPILOG = """\
+Exit codes: 0 done; 1 a broken invariant (--validate); 2 bad input, told in one line before the
+first run; 130 interrupted.
+
 Examples:
 
 \b
   The published EASY schedule of a real log, job by job:
     noljima simulate KTH-SP2.swf.gz --capacity 100 --policy easy --schedule easy.csv
+
 \b
   Is the order kept whatever the estimates are? (order_violations must be 0)
     noljima simulate KTH-SP2.swf.gz --capacity 100 --policy fair --policy easy \\
         --estimates random --evictable 1 --checkpoint 10m
+
 \b
   A virtual cluster of Philly on eleven nodes, with a page of plots:
     noljima simulate philly.csv.gz --filter cluster=0e4a51 --nodes 11 --report out
+
+\b
+  For a script:
+    noljima simulate day.jsonl --nodes 8 --policy fair --json - | jq '.runs[].mean_wait_s'
 """
+
+_FILE = click.Path(path_type=Path)
 
 
 @click.command(epilog=EPILOG)
-@click.argument("trace", type=click.Path(path_type=Path))
+@click.argument("trace", type=_FILE)
 @click.option("--capacity", type=gpu_count(), metavar="P", help="One pool of P processors or GPUs.")
 @click.option("--nodes", type=gpu_count(), metavar="N", help="N equal nodes.")
 @click.option(
     "--gpus-per-node",
     type=click.IntRange(1, 64),
-    default=8,
-    show_default=True,
     metavar="G",
-    help="GPUs of each of the N nodes.",
+    help="GPUs of each of the N nodes. Default: 8.",
 )
 @click.option(
     "--cluster",
-    type=click.Path(path_type=Path),
+    type=_FILE,
     metavar="FILE",
     help="Nodes from a file: JSON Lines of nodes, or an openb node list.",
 )
@@ -57,73 +66,88 @@ Examples:
     default=["limit"],
     show_default=True,
     metavar="SOURCE",
-    help="Where run-time estimates come from; repeatable.",
+    help="Where run-time estimates come from; repeatable. `noljima policies` lists them.",
 )
 @click.option(
-    "--settings",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Queues, quotas and defaults as TOML; see docs/policies.md.",
+    "--settings", type=_FILE, metavar="FILE", help="Queues, quotas and defaults, as TOML."
 )
-@click.option("--placement", default="pack", show_default=True, help="How nodes are chosen.")
-@click.option("--seed", type=click.IntRange(0, 2**63), default=0, help="For everything by chance.")
-@click.option("--load", type=float, default=1.0, help="Divide the times between arrivals by this.")
+@click.option("--placement", metavar="NAME", help="How nodes are chosen. Default: pack.")
+@click.option(
+    "--seed",
+    type=seed(),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="For everything by chance: the same seed, the same run.",
+)
+@click.option(
+    "--load",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="FACTOR",
+    help="Divide the times between arrivals by this.",
+)
 @click.option(
     "--filter",
     "filters",
     multiple=True,
     metavar="KEY=VALUE",
-    help="E.g. cluster=b436b2, gpus>=8; repeatable.",
+    help="Keep only such jobs, e.g. cluster=b436b2 or gpus>=8; repeatable.",
 )
 @click.option("--from", "since", metavar="TIME", help="Leave out jobs before: 3d12h, or a date.")
 @click.option("--until", metavar="TIME", help="Leave out jobs from this time on.")
 @click.option(
     "--evictable",
-    type=click.FloatRange(0, 1),
+    type=share(),
     metavar="SHARE",
-    help="Share of the jobs that may be evicted. Default: all but whole-node jobs.",
+    help="Share of the jobs that may be evicted. Default: as the trace or the settings say, else "
+    "all but whole-node jobs.",
 )
 @click.option(
     "--checkpoint",
-    type=Duration(none=True),
+    type=interval,
     metavar="TIME",
-    help="How often jobs save their state: 600s, 0s for always, none for never. "
+    help="How often jobs save their state: 10m; 0s for always; none for never. "
     "Default: as the trace says, else never.",
 )
 @click.option(
     "--restart-cost",
-    type=Duration(),
-    default=0.0,
+    type=duration,
     metavar="TIME",
-    help="What loading a saved state costs.",
+    help="What loading a saved state costs. Default: 0s.",
 )
 @click.option(
-    "--grace", type=Duration(), default=0.0, metavar="TIME", help="How long an eviction takes."
+    "--grace",
+    type=duration,
+    default="0s",
+    show_default=True,
+    metavar="TIME",
+    help="How long an eviction takes.",
 )
 @click.option(
     "--node-mtbf",
-    type=Duration(),
+    type=duration,
     metavar="TIME",
     help="Inject node faults: mean time between two of one node.",
 )
 @click.option(
     "--node-repair",
-    type=Duration(),
-    default=3600.0,
+    type=duration,
     metavar="TIME",
-    help="How long a faulty node is away.",
+    help="How long a faulty node is away. Default: 1h.",
 )
 @click.option(
     "--start-failures",
-    type=click.FloatRange(0, 0.99),
-    default=0.0,
+    type=share(0.99),
+    default="0",
     metavar="SHARE",
-    help="Inject start failures: chance that a start fails.",
+    help="Inject start failures: the chance that a start fails.",
 )
 @click.option(
     "--early-exits",
-    type=click.FloatRange(0, 1),
-    default=0.0,
+    type=share(),
+    default="0",
     metavar="SHARE",
     help="Inject early exits: share of the jobs that fail before their time.",
 )
@@ -135,27 +159,27 @@ Examples:
 @click.option(
     "--report",
     "report_to",
-    type=click.Path(path_type=Path),
+    type=_FILE,
     metavar="DIR",
-    help="Write a page of plots.",
+    help="Write a page of plots, DIR/index.html.",
 )
 @click.option(
     "--schedule",
     "schedule_to",
-    type=click.Path(path_type=Path),
+    type=_FILE,
     metavar="FILE",
     help="Write when each job ran, as CSV (one policy only).",
 )
 @click.option(
     "--save-trace",
-    type=click.Path(path_type=Path),
+    type=_FILE,
     metavar="FILE",
     help="Write the trace as it was run, as JSON Lines.",
 )
 @click.option(
     "--journal",
     "journal_to",
-    type=click.Path(path_type=Path),
+    type=_FILE,
     metavar="FILE",
     help="Record all events and decisions for `noljima replay` (one policy only).",
 )
@@ -168,5 +192,6 @@ def simulate(**given: object) -> None:
     is compared with the strict queue on the same cluster: first come, first served, no backfill.
     """
     from noljima.cli import simulation  # noqa: PLC0415 - numpy and rich, only when it runs
+    from noljima.cli.request import request_of  # noqa: PLC0415
 
-    simulation.run(simulation.request_of(given))
+    simulation.run(request_of(given))

@@ -1,8 +1,8 @@
 """What a user could do so that a waiting job starts now: only what was tried and works.
 
 A change means handing the job in anew, which puts it at the end of the line. So nothing is
-promised that depends on its old place, and nothing to the job that all others wait for: without it
-the others would move up, and the place might be theirs.
+promised that depends on its old place, nothing to the job that all others wait for (without it the
+others would move up, and the place might be theirs), and nothing while somebody else might be next.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ class Advice:
         return tuple(changes)
 
     def _may_jump(self, ticket: Ticket) -> bool:
-        """Say whether the policy lets such a job start before others, and others wait for none."""
+        """Say whether a newcomer like this may start before others, who do not move up for it."""
         outlook = self._outlook
-        if outlook.guests is None and outlook.reservation is None:
+        if not outlook.fills or outlook.reserved is None or ticket.due_s < NEVER_S:
             return False
         first = (outlook.head, outlook.reserved, self._first_not_due)
-        return outlook.reserved is not None and ticket not in first and ticket.due_s == NEVER_S
+        return ticket not in first and not outlook.undecided
 
     @cached_property
     def _first_not_due(self) -> Ticket | None:

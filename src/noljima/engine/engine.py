@@ -33,7 +33,8 @@ from noljima.model.events import (
 from noljima.model.lifecycle import State, change
 from noljima.model.reasons import Reason
 from noljima.model.resources import JobId
-from noljima.placement.demand import Demands
+from noljima.placement.demand import Demand, Demands
+from noljima.placement.refusal import Refusal
 from noljima.placement.space import Space
 from noljima.policy.shadow import Shadow
 from noljima.policy.state import Planned, Policy, Reservation, SchedulerState
@@ -65,6 +66,8 @@ class Engine:
         self.reservation: Reservation | None = None
         self._defaults = Defaults(settings or Settings())
         self._demands = Demands()
+        # What `ever_fits` has said; only a change of the nodes changes it.
+        self._refusals: dict[Demand, Refusal | None] = {}
         self._arrivals = 0
         self._commands: list[Command] = []
         # What has happened since the last plan: nothing, one submission, or more than that.
@@ -141,7 +144,7 @@ class Engine:
         ticket.evictable = self._defaults.evictable(job)
         self.tickets[job.id] = ticket
         self.policy.enrol(ticket)
-        refusal = self.state.space.ever_fits(demand)
+        refusal = self._ever_refused(demand)
         if refusal is not None:
             self._set_aside(ticket, refusal.words)
             return
@@ -232,7 +235,7 @@ class Engine:
         if ticket is None or ticket.state is not State.HELD:
             return
         ticket.state = change(event.job, ticket.state, State.QUEUED)
-        refusal = self.state.space.ever_fits(ticket.demand)
+        refusal = self._ever_refused(ticket.demand)
         if refusal is not None:
             self._set_aside(ticket, refusal.words)
         else:
@@ -270,6 +273,12 @@ class Engine:
             self.state.shadow.withdraw(ticket)
         self._stale = True
 
+    def _ever_refused(self, demand: Demand) -> Refusal | None:
+        """Say why a gang would not fit even if nothing ran; None where it would."""
+        if demand not in self._refusals:
+            self._refusals[demand] = self.state.space.ever_fits(demand)
+        return self._refusals[demand]
+
     def _set_aside(self, ticket: Ticket, why: str) -> None:
         ticket.state = change(ticket.job.id, ticket.state, State.INFEASIBLE)
         self.infeasible[ticket.job.id] = why
@@ -278,14 +287,15 @@ class Engine:
     def _cluster_changed(self) -> None:
         """Take jobs out of the line that cannot run any more, and put back those that now can."""
         self._stale = True
+        self._refusals.clear()
         for ticket in list(self.state.line):
-            refusal = self.state.space.ever_fits(ticket.demand)
+            refusal = self._ever_refused(ticket.demand)
             if refusal is not None:
                 self._leave_queue(ticket)
                 self._set_aside(ticket, refusal.words)
         for job in list(self.infeasible):
             ticket = self.tickets[job]
-            refusal = self.state.space.ever_fits(ticket.demand)
+            refusal = self._ever_refused(ticket.demand)
             if refusal is None:
                 del self.infeasible[job]
                 ticket.state = change(job, ticket.state, State.QUEUED)
@@ -320,7 +330,7 @@ class Engine:
             return
         ticket.state = change(job, ticket.state, State.QUEUED)
         ticket.end_run(self.state.now_s)
-        refusal = self.state.space.ever_fits(ticket.demand)
+        refusal = self._ever_refused(ticket.demand)
         if refusal is not None:
             # What it ran on is gone: it would block the line for good.
             if self.state.shadow is not None:

@@ -178,6 +178,20 @@ class Outlook:
             return False
         return not self.fits(self.both, demand)
 
+    @cached_property
+    def undecided(self) -> bool:
+        """Whether a waiting job could start by these rules, and the last plan passed it over."""
+        return any(self._could_start(ticket) for ticket in self.state.line)
+
+    def _could_start(self, ticket: Ticket) -> bool:
+        if ticket in self.cleared or not self.fits(self.trial, ticket.demand):
+            return False
+        if self.quota_words(ticket) is not None:
+            return False
+        if self.guests is not None and ticket.evictable:
+            return not self.barred(ticket)
+        return not self.holds_up(ticket)
+
     def _without_stopping(self) -> Space | None:
         # Jobs that a preemptive policy stops make way for ranks, which the line does not tell.
         if not self.state.stopping or isinstance(self.policy, PreemptivePolicy):

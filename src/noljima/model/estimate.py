@@ -15,6 +15,9 @@ class Estimate(msgspec.Struct, frozen=True, omit_defaults=True):
     q50_s: float
     q80_s: float
     q95_s: float
+    curve_s: tuple[float, ...] = ()
+    """The whole distribution in short, where the source knows it: quantiles in rising order at the
+    levels of `prediction.distribution.LEVELS`."""
 
     @classmethod
     def point(cls, run_s: float) -> Estimate:

@@ -112,7 +112,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     basis: Basis | None = None
     """What the expected time rests on."""
     strict_s: float | None = None
-    """When first come first served would start it, by estimate: it starts no later."""
+    """When first come, first served would start it, by estimate: it is to start no later."""
     evictions: int = 0
     since_s: float | None = None
     """When the present run was started."""
@@ -252,9 +252,9 @@ def _strict(reason: Reason, times: _Times) -> str:
     if reason.strict_s is None:
         return ""
     if reason.strict_s <= reason.at_s:
-        return "first come first served would start it now"
+        return "first come, first served would start it now"
     when = times.at(reason.strict_s)
-    return f"at the latest when first come first served would start it, {when} (estimate)"
+    return f"first come, first served would start it {when} (estimate), and it is to start no later"
 
 
 def _room(reason: Reason, times: _Times) -> str:

@@ -41,8 +41,8 @@ class Pool:
 
     def fits(self, demand: Demand) -> bool:
         """Say whether the whole gang fits now."""
-        # Less than nothing is free after a loss; a gang without GPUs needs no more than nothing.
-        return demand.gpu_milli <= max(self.gpu_milli_free, 0)
+        # Less than nothing is free after a loss; even then a gang without GPUs fits.
+        return demand.gpu_milli <= self.gpu_milli_free or not demand.gpu_milli
 
     def take(self, demand: Demand) -> Placement | Refusal:
         """Hold the gang's GPUs, or say how many are free."""

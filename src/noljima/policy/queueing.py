@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from noljima.placement.demand import Demand
 from noljima.placement.refusal import Refusal
 from noljima.placement.space import Space
 from noljima.policy.line import KeyedLine, Line
@@ -107,18 +108,31 @@ def _fill(
     state: SchedulerState, plan: Plan, trial: Space, blocked: _Blocked, candidates: Iterable[Ticket]
 ) -> None:
     """Plan the start of candidates that end before the reservation or fit beside it."""
+    # What does not fit does not fit later in this plan either: starts only take.
+    refused: set[Demand] = set()
+    refused_beside: set[Demand] = set()
+    both: Space | None = None
     for ticket in candidates:
-        if not trial.fits(ticket.demand):
+        demand = ticket.demand
+        if demand in refused:
             continue
-        if state.now_s + ticket.remaining_s() <= blocked.start_s:
-            placement = trial.take(ticket.demand)
+        ends_before = state.now_s + ticket.remaining_s() <= blocked.start_s
+        if not ends_before and demand in refused_beside:
+            continue
+        if not trial.fits(demand):
+            refused.add(demand)
+            continue
+        if ends_before:
+            placement = trial.take(demand)
+            both = None
         else:
-            both = trial.overlap(blocked.beside)
-            if not both.fits(ticket.demand):
+            both = both or trial.overlap(blocked.beside)
+            if not both.fits(demand):
+                refused_beside.add(demand)
                 continue
-            placement = both.take(ticket.demand)
+            placement = both.take(demand)
             assert not isinstance(placement, Refusal)
-            trial.hold(ticket.demand, placement)
-            blocked.beside.hold(ticket.demand, placement)
+            trial.hold(demand, placement)
+            blocked.beside.hold(demand, placement)
         assert not isinstance(placement, Refusal)
         plan.starts.append(Planned(ticket, placement))

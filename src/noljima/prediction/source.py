@@ -57,7 +57,8 @@ class Guarded:
         if not sane:
             return self._fallback(limit_s, f"absurd estimate {estimate!r:.80}")
         if job.limit_s is not None and estimate.q95_s > limit_s:
-            return Estimate(*(min(q, limit_s) for q in (estimate.q50_s, estimate.q80_s, limit_s)))
+            q50_s, q80_s = min(estimate.q50_s, limit_s), min(estimate.q80_s, limit_s)
+            return Estimate(q50_s, q80_s, limit_s, estimate.curve_s)
         return estimate
 
     def correct(

@@ -1,0 +1,118 @@
+"""What `noljima simulate` was asked for: its options typed, and refused where they contradict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from noljima.cli import outputs
+from noljima.cli.endings import fail
+from noljima.cli.outputs import Output
+
+STDOUT: Final = "-"
+_GPUS_PER_NODE: Final = 8
+_PLACEMENT: Final = "pack"
+_REPAIR_S: Final = 3600.0
+# Faults that come closer than this are no faults but a node that is never there.
+_MTBF_S_MIN: Final = 60.0
+# option -> the option without which it would do nothing
+_NEEDS: Final = {
+    "gpus_per_node": "nodes",
+    "restart_cost": "checkpoint",
+    "node_repair": "node_mtbf",
+}
+_NO_POOL: Final = ("placement", "node_mtbf")
+_ONE_RUN: Final = ("schedule_to", "journal_to")
+_OPTIONS: Final = {"schedule_to": "schedule", "journal_to": "journal"}
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of the command, typed."""
+
+    trace: Path
+    policies: list[str]
+    estimates: list[str]
+    seed: int
+    load: float
+    filters: list[str]
+    grace: float
+    start_failures: float
+    early_exits: float
+    strict: bool
+    validate: bool
+    capacity: int | None = None
+    nodes: int | None = None
+    gpus_per_node: int = _GPUS_PER_NODE
+    cluster: Path | None = None
+    placement: str = _PLACEMENT
+    settings: Path | None = None
+    since: str | None = None
+    until: str | None = None
+    evictable: float | None = None
+    checkpoint: float | None = None
+    restart_cost: float = 0.0
+    node_mtbf: float | None = None
+    node_repair: float = _REPAIR_S
+    json_to: str | None = None
+    report_to: Path | None = None
+    schedule_to: Path | None = None
+    save_trace: Path | None = None
+    journal_to: Path | None = None
+
+    def outputs(self) -> list[Output]:
+        """List the files that will be written."""
+        json_to = None if self.json_to in (None, STDOUT) else Path(str(self.json_to))
+        files = {
+            "--json": json_to,
+            "--schedule": self.schedule_to,
+            "--save-trace": self.save_trace,
+            "--journal": self.journal_to,
+        }
+        wanted = [Output(option, path) for option, path in files.items() if path is not None]
+        if self.report_to is not None:
+            wanted.append(Output("--report", self.report_to, folder=True))
+        return wanted
+
+    def inputs(self) -> list[Path]:
+        """List the files that will be read."""
+        return [path for path in (self.trace, self.cluster, self.settings) if path is not None]
+
+
+def request_of(options: Mapping[str, object]) -> Request:
+    """Type the options; refuse those that do not go together, and outputs that cannot be."""
+    given = {name: value for name, value in options.items() if value is not None}
+    _refuse_contradictions(given)
+    request = Request(**given)  # type: ignore[arg-type]  # click has converted each of them
+    for option, names in (("--policy", request.policies), ("--estimates", request.estimates)):
+        twice = [name for name in names if list(names).count(name) > 1]
+        if twice:
+            fail(f"{option} {twice[0]} is given twice")
+    if len(request.policies) * len(request.estimates) > 1:
+        for name in _ONE_RUN:
+            if name in given:
+                fail(f"{_option(name)} takes one --policy and one --estimates")
+    if request.node_mtbf is not None and request.node_mtbf < _MTBF_S_MIN:
+        fail(f"--node-mtbf: {request.node_mtbf:g} s is less than {_MTBF_S_MIN:g} s")
+    outputs.refuse_unwritable(request.outputs(), request.inputs())
+    return request
+
+
+def _refuse_contradictions(given: Mapping[str, object]) -> None:
+    sizes = [name for name in ("capacity", "nodes", "cluster") if name in given]
+    if len(sizes) > 1:
+        fail(f"{_option(sizes[0])} and {_option(sizes[1])} exclude each other")
+    if not sizes:
+        fail("say how large the cluster is with one of --capacity, --nodes and --cluster")
+    for name, needed in _NEEDS.items():
+        if name in given and needed not in given:
+            fail(f"{_option(name)} does nothing without {_option(needed)}")
+    for name in _NO_POOL:
+        if name in given and "capacity" in given:
+            fail(f"{_option(name)} needs nodes; --capacity is a pool without any")
+
+
+def _option(name: str) -> str:
+    return "--" + _OPTIONS.get(name, name).replace("_", "-")

@@ -27,11 +27,15 @@ $(DEV_STAMP): $(STAMP)
 
 demo: $(STAMP) ## Set up, then compare policies on a generated day of a 64-GPU cluster.
 	@mkdir -p demo
-	$(BIN)/noljima generate --gpus 64 --days 1 --load 1.1 --seed 7 \
-	    --mix 1:0.6,2:0.12,4:0.1,8:0.14,16:0.03,32:0.01 -o demo/day.jsonl
-	$(BIN)/noljima simulate demo/day.jsonl --nodes 8 --gpus-per-node 8 --checkpoint 10m \
+	@echo "A day of a 64-GPU cluster: jobs of 1 to 32 GPUs, half of them one GPU, load 1."
+	$(BIN)/noljima generate --gpus 64 --days 1 --jobs-per-day 600 --load 1 --seed 5 \
+	    --mix 1:0.55,2:0.12,4:0.1,8:0.17,16:0.04,32:0.02 -o demo/day.jsonl
+	@echo "The same jobs under five policies; every job saves its state every 10 minutes."
+	$(BIN)/noljima simulate demo/day.jsonl --nodes 8 --gpus-per-node 8 \
 	    --policy fair --policy efficient --policy easy --policy fifo --policy pod-by-pod \
-	    --estimates last-two --report demo/report
+	    --estimates last-two --evictable 1 --checkpoint 10m --restart-cost 1m \
+	    --report demo/report
+	@echo "Late jobs started later than first come, first served would have started them."
 	@echo "Open demo/report/index.html in a browser."
 
 test: $(DEV_STAMP) ## Run the tests (what CI runs; under 5 minutes on 2 cores).

@@ -118,7 +118,7 @@ def jobs_of(draw: st.DrawFn, gpus: int, *, grid: bool, calm: bool) -> tuple[Simu
             user=draw(st.sampled_from(["kim", "lee"])),
             queue=draw(st.sampled_from(["", "day"])),
             limit_s=limit_s,
-            evictable=draw(st.booleans()),
+            evictable=calm or draw(st.booleans()),
             priority=Priority.URGENT if urgent else Priority.NORMAL,
             checkpoint=Checkpoint(interval_s=interval_s),
         )
@@ -150,7 +150,7 @@ def worlds(
     calm: bool = False,
     estimates: Sequence[str] = ("limit", "true", "random"),
 ) -> World:
-    """Draw a world; in a calm one nobody interferes, nothing fails and nobody is urgent."""
+    """Draw a world; in a calm one nobody interferes, nothing fails, nobody is urgent."""
     gpus = 8 if grid else draw(st.integers(2, 12))
     kinds = ["h100", draw(st.sampled_from(["a100", "h100"])), "a100"]
     nodes = tuple(
@@ -242,7 +242,9 @@ def is_true_in_a_pool(engine: Engine, reasons: dict[JobId, Reason]) -> None:
             case Code.RESOURCES:
                 assert reason.missing_milli == reason.needed_milli - free > 0
             case Code.CLEARING:
-                assert not fits
+                # What is free may be kept for another whose place is being cleared.
+                others = [r for r in reasons.values() if r.code is Code.CLEARING]
+                assert not fits or len(others) > 1
                 check_clearing(engine, reason)
             case Code.EVICTED:
                 assert fits
@@ -254,7 +256,8 @@ def is_true_in_a_pool(engine: Engine, reasons: dict[JobId, Reason]) -> None:
                 check_quota(engine, reason)
             case Code.DECISION:
                 assert fits
-                assert not isinstance(engine.policy, QueuePolicy)
+                # Backfill is planned anew with the event after the one that upset it.
+                assert not isinstance(engine.policy, QueuePolicy) or engine._corrected
             case _:
                 pass
 
@@ -290,6 +293,8 @@ def check_reserved(engine: Engine, reasons: dict[JobId, Reason], reason: Reason)
     assert reason.run_s == ticket.remaining_s()
     taken = [(ticket.gpu_milli, engine.state.now_s + ticket.remaining_s())]
     assert head_start_s(engine, reasons, head, taken) > reason.kept_from_s
+    if engine.policy.name != "conservative":
+        assert head_start_s(engine, reasons, head, []) == reason.kept_from_s
 
 
 def head_start_s(
@@ -397,6 +402,12 @@ def test_asking_changes_nothing_and_the_same_is_decided_with_and_without_it(worl
 # --- Times ---
 
 
+CALM: Final = {name: worlds([name], calm=True, estimates=["true"]) for name in NAMES}
+CALM_ON_NODES: Final = {
+    name: worlds([name], grid=True, calm=True, estimates=["true"]) for name in NAMES
+}
+
+
 class Told(NamedTuple):
     """What a job was told of its start at some moment."""
 
@@ -420,7 +431,7 @@ class Listener:
         ]
 
 
-@given(world=worlds(["fifo"], calm=True, estimates=["true"]))
+@given(world=CALM["fifo"] | CALM_ON_NODES["fifo"])
 def test_where_run_times_are_known_a_strict_queue_keeps_every_time_it_told(world: World) -> None:
     engine, listener = world.engine(), Listener()
     starts = world.play(engine, Asking(engine, listener)).last_start_s()
@@ -429,7 +440,7 @@ def test_where_run_times_are_known_a_strict_queue_keeps_every_time_it_told(world
         assert told.reason.expected_s == starts[told.job]
 
 
-@given(world=worlds(["easy", "easy-sjbf"], calm=True, estimates=["true"]))
+@given(world=CALM["easy"] | CALM["easy-sjbf"] | CALM_ON_NODES["easy"])
 def test_where_run_times_are_known_a_reserved_start_is_never_late(world: World) -> None:
     engine, listener = world.engine(), Listener()
     starts = world.play(engine, Asking(engine, listener)).last_start_s()
@@ -440,7 +451,7 @@ def test_where_run_times_are_known_a_reserved_start_is_never_late(world: World) 
             assert starts[told.job] <= told.reason.expected_s
 
 
-@given(world=worlds(["fair", "efficient"], calm=True, estimates=["true"]))
+@given(world=CALM["fair"] | CALM["efficient"] | CALM_ON_NODES["fair"])
 def test_where_run_times_are_known_nobody_starts_later_than_the_latest_told(world: World) -> None:
     engine, listener = world.engine(), Listener()
     starts = world.play(engine, Asking(engine, listener)).last_start_s()

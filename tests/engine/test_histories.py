@@ -1,16 +1,23 @@
 """The engine under any history: a driver that tells everything there is, in any order, and twice.
 
 The machine keeps its own books from what it told and what the engine said. At the end the whole
-history is replayed to a new engine.
+history is replayed to a new engine, which has to say the same.
 """
 
 from __future__ import annotations
 
+import unittest
+from collections import Counter
 from typing import ClassVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    rule,
+)
 
 from noljima.engine import Engine
 from noljima.model.commands import Command, Evict, Refuse, Start, Stop
@@ -31,7 +38,9 @@ from noljima.model.events import (
 )
 from noljima.model.job import Checkpoint, Job, Priority
 from noljima.model.node import Node
+from noljima.model.placements import Placement
 from noljima.model.resources import GPU, JobId, NodeId, Resources, gang_of
+from noljima.placement.grid import Grid
 from noljima.placement.pool import Pool
 from noljima.policy.presets import policy_of
 from noljima.prediction.sources import source_of
@@ -45,17 +54,23 @@ class Books:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.gpus = job.gang.gpu_milli // GPU
+        self.workers = job.gang.workers
+        self.gpus_each = job.gang.gpu_milli // GPU // self.workers
         # One of: waiting, held, up, going, over.
         self.phase = "waiting"
         self.cancelled = False
-        self.is_up = False
+        self.placement = Placement()
+        self.told_up = False
         self.started_s = 0.0
         self.saved_s = 0.0
 
     @property
     def holds(self) -> bool:
         return self.phase in ("up", "going")
+
+    def start(self, placement: Placement, now_s: float) -> None:
+        self.phase, self.placement = "up", placement
+        self.started_s, self.told_up = now_s, False
 
     def stop(self) -> None:
         self.phase = "over" if self.cancelled else "waiting"
@@ -65,6 +80,8 @@ class AnyHistory(RuleBasedStateMachine):
     """Draw a history; keep the books a second time, apart from the engine's own."""
 
     policy: ClassVar = "fair"
+    nodes: ClassVar = False
+    """Whether the cluster has nodes, or is a pool."""
     jobs: Bundle[JobId] = Bundle("jobs")
 
     def __init__(self) -> None:
@@ -73,30 +90,42 @@ class AnyHistory(RuleBasedStateMachine):
         self.history: list[Batch] = []
         self.batch: list[Event] = []
         self.books: dict[JobId, Books] = {}
-        self.nodes: dict[NodeId, int] = {}
+        # Of nodes that take new jobs.
+        self.gpus: dict[NodeId, int] = {}
         self.now_s = 0.0
 
     def new_engine(self) -> Engine:
-        return Engine(policy_of(self.policy), source_of("noisy:1"), Pool())
+        space = Grid() if self.nodes else Pool()
+        return Engine(policy_of(self.policy), source_of("noisy:1"), space)
 
-    @initialize(gpus=st.integers(1, 8))
-    def begin(self, gpus: int) -> None:
-        self.see(NODES[0], gpus, drained=False)
+    @initialize(gpus=st.integers(1, 8), more=st.integers(0, 4))
+    def begin(self, gpus: int, more: int) -> None:
+        self.take_in_node(NODES[0], gpus, drained=False)
+        self.take_in_node(NODES[1], more, drained=False)
+
+    @initialize(target=jobs, gpus=st.integers(1, 3))
+    def begin_with_a_job(self, gpus: int) -> JobId:
+        job = Job(id=JobId("first"), gang=gang_of(1, Resources(gpu_milli=gpus * GPU)))
+        self.books[job.id] = Books(job)
+        self.tell(Submitted(at_s=self.now_s, job=job, oracle_s=10.0))
+        return job.id
 
     # --- What users do ---
 
     @rule(
         target=jobs,
         gpus=st.integers(0, 6),
+        workers=st.integers(1, 2),
         run_s=st.sampled_from([0.0, 1.0, 5.0, 30.0]),
         limit_s=st.sampled_from([None, 5.0, 60.0]),
         evictable=st.sampled_from([None, True, True, False]),
         urgent=st.booleans(),
         interval_s=st.sampled_from([None, 0.0, 2.0]),
     )
-    def submit(  # one argument for each field
+    def submit(
         self,
         gpus: int,
+        workers: int,
         run_s: float,
         limit_s: float | None,
         *,
@@ -106,7 +135,7 @@ class AnyHistory(RuleBasedStateMachine):
     ) -> JobId:
         job = Job(
             id=JobId(f"j{len(self.books)}"),
-            gang=gang_of(1, Resources(gpu_milli=gpus * GPU)),
+            gang=gang_of(workers, Resources(gpu_milli=gpus * GPU)),
             limit_s=limit_s,
             evictable=evictable,
             priority=Priority.URGENT if urgent else Priority.NORMAL,
@@ -135,7 +164,7 @@ class AnyHistory(RuleBasedStateMachine):
     def hold(self, job: JobId) -> None:
         self.alone()
         self.tell(Held(at_s=self.now_s, job=job))
-        if self.books[job].phase == "waiting" and self.fits_the_cluster(job):
+        if self.books[job].phase == "waiting" and self.ever_fits(job):
             self.books[job].phase = "held"
 
     @rule(job=jobs)
@@ -152,8 +181,8 @@ class AnyHistory(RuleBasedStateMachine):
         self.alone(job)
         self.tell(Started(at_s=self.now_s, job=job))
         books = self.books[job]
-        if books.phase == "up" and not books.is_up:
-            books.is_up, books.started_s = True, self.now_s
+        if books.phase == "up" and not books.told_up:
+            books.told_up, books.started_s = True, self.now_s
 
     @rule(job=jobs)
     def start_failed(self, job: JobId) -> None:
@@ -176,7 +205,8 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule(job=jobs, outcome=st.sampled_from(Outcome))
     def finished(self, job: JobId, outcome: Outcome) -> None:
-        if any(isinstance(e, Evicted | StartFailed) and e.job == job for e in self.batch):
+        ends = [e.job for e in self.batch if isinstance(e, Evicted | StartFailed)]
+        if job in ends:
             self.hand_over()  # No run ends in two ways at once.
         self.alone(job)
         self.tell(Finished(at_s=self.now_s, job=job, outcome=outcome))
@@ -191,16 +221,17 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule(node=st.sampled_from(NODES), gpus=st.integers(0, 8), drained=st.booleans())
     def see(self, node: NodeId, gpus: int, *, drained: bool) -> None:
-        self.alone()
-        self.nodes[node] = 0 if drained else gpus
-        self.tell(NodeSeen(at_s=self.now_s, node=Node(id=node, gpus=gpus, drained=drained)))
-        self.hand_over()
+        self.take_in_node(node, gpus, drained=drained)
 
     @rule(node=st.sampled_from(NODES))
     def lose(self, node: NodeId) -> None:
-        self.alone()
-        self.nodes.pop(node, None)
+        self.hand_over()
+        self.gpus.pop(node, None)
         self.tell(NodeLost(at_s=self.now_s, node=node))
+        for job, books in self.books.items():
+            if books.holds and any(worker.node == node for worker in books.placement.workers):
+                self.tell(Evicted(at_s=self.now_s, job=job, saved_s=books.saved_s))
+                books.stop()
         self.hand_over()
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 4.0, 30.0, 90_000.0]))
@@ -225,6 +256,15 @@ class AnyHistory(RuleBasedStateMachine):
     def tell(self, event: Event) -> None:
         self.batch.append(event)
 
+    def take_in_node(self, node: NodeId, gpus: int, *, drained: bool) -> None:
+        self.hand_over()
+        if drained:
+            self.gpus.pop(node, None)
+        else:
+            self.gpus[node] = gpus
+        self.tell(NodeSeen(at_s=self.now_s, node=Node(id=node, gpus=gpus, drained=drained)))
+        self.hand_over()
+
     @rule()
     def hand_over(self) -> None:
         if not self.batch:
@@ -235,14 +275,15 @@ class AnyHistory(RuleBasedStateMachine):
         for command in commands:
             self.take_in(command)
         self.engine.validate()
-        self.compare(commands)
+        self.compare()
 
     def take_in(self, command: Command) -> None:
         books = self.books[command.job]
         match command:
             case Start():
                 assert books.phase == "waiting", (command, books.phase)
-                books.phase, books.started_s, books.is_up = "up", self.now_s, False
+                books.start(command.placement, self.now_s)
+                self.check_room(books)
             case Evict():
                 assert books.phase == "up", (command, books.phase)
                 assert books.job.evictable is not False
@@ -254,23 +295,42 @@ class AnyHistory(RuleBasedStateMachine):
             case Refuse():
                 assert not books.holds, (command, books.phase)
 
-    def compare(self, commands: tuple[Command, ...]) -> None:
+    def check_room(self, started: Books) -> None:
+        """Check that what has just started took only what was there."""
+        used: Counter[NodeId] = Counter()
+        total = 0
+        for books in self.books.values():
+            if books.holds:
+                total += books.workers * books.gpus_each
+                used.update({w.node: 0 for w in books.placement.workers})
+                for worker in books.placement.workers:
+                    used[worker.node] += books.gpus_each
+        if not started.gpus_each:
+            return
+        if not self.nodes:
+            assert total <= sum(self.gpus.values())
+            return
+        assert len(started.placement.workers) == started.workers
+        for worker in started.placement.workers:
+            assert used[worker.node] <= self.gpus[worker.node]
+
+    def compare(self) -> None:
         phases = {job: books.phase for job, books in self.books.items()}
         running = {job for job, books in self.books.items() if books.holds}
 
         assert set(self.engine.state.running) == running, phases
         assert set(self.engine.tickets) == {j for j, phase in phases.items() if phase != "over"}
-
-        total = sum(self.nodes.values())
-        free = total - sum(self.books[job].gpus for job in running)
-        if any(isinstance(command, Start) for command in commands):
-            assert free >= 0, (free, commands)
         if not running:
             waiting = [job for job, phase in phases.items() if phase == "waiting"]
-            assert not [job for job in waiting if self.books[job].gpus <= total], phases
+            assert not [job for job in waiting if self.ever_fits(job)], phases
 
-    def fits_the_cluster(self, job: JobId) -> bool:
-        return self.books[job].gpus <= sum(self.nodes.values())
+    def ever_fits(self, job: JobId) -> bool:
+        books = self.books[job]
+        if not self.nodes:
+            return books.workers * books.gpus_each <= sum(self.gpus.values())
+        if not books.gpus_each:
+            return bool(self.gpus)
+        return sum(gpus // books.gpus_each for gpus in self.gpus.values()) >= books.workers
 
     def teardown(self) -> None:
         self.hand_over()
@@ -279,14 +339,21 @@ class AnyHistory(RuleBasedStateMachine):
         assert said == [commands for _, commands in self.history]
 
 
-def machine(name: str) -> type:
+def machine(policy: str, *, nodes: bool = False) -> type[unittest.TestCase]:
     """Build the test of one policy."""
-    kind = type(f"AnyHistory_{name}", (AnyHistory,), {"policy": name})
-    kind.TestCase.settings = settings(stateful_step_count=40)
-    return kind.TestCase
+    fields = {"policy": policy, "nodes": nodes}
+    kind = type(f"AnyHistoryOf_{policy}", (AnyHistory,), fields)
+    case: type[unittest.TestCase] = kind.TestCase  # type: ignore[attr-defined]  # made on access
+    case.settings = settings(stateful_step_count=40)  # type: ignore[attr-defined]
+    return case
 
 
 TestFair = machine("fair")
+TestFairOnNodes = machine("fair", nodes=True)
 TestEfficient = machine("efficient")
+TestShare = machine("share")
 TestEasy = machine("easy")
+TestEasyOnNodes = machine("easy", nodes=True)
+TestConservative = machine("conservative")
 TestFifo = machine("fifo")
+TestPreemptive = machine("tiresias")

@@ -20,13 +20,13 @@ from noljima.model.resources import JobId
 from noljima.policy.presets import NAMES
 from noljima.testing.conversation import Conversation, job
 
-AFTER_A_RUN = [
+AFTER_A_RUN: list[Event] = [
     Started(at_s=9.0, job=JobId("a")),
     StartFailed(at_s=9.0, job=JobId("a")),
     Evicted(at_s=9.0, job=JobId("a"), saved_s=5.0),
     Finished(at_s=9.0, job=JobId("a")),
 ]
-FROM_USERS = [
+FROM_USERS: list[Event] = [
     Cancelled(at_s=9.0, job=JobId("a")),
     Held(at_s=9.0, job=JobId("a")),
     Released(at_s=9.0, job=JobId("a")),
@@ -130,7 +130,7 @@ def test_a_job_comes_up_and_ends_as_expected_in_the_same_batch() -> None:
     talk.tell(Submitted(at_s=0.0, job=job("a", limit_s=9.0)))
     talk.at(9.0)
 
-    assert talk.tell(*(AFTER_A_RUN[0], AFTER_A_RUN[3])) == []
+    assert talk.tell(AFTER_A_RUN[0], AFTER_A_RUN[3]) == []
     assert talk.state("a") is None
 
 

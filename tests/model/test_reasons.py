@@ -61,8 +61,8 @@ EXAMPLES: Final[Mapping[Code, Reason]] = {
         blocking_count=1,
         kept_milli=12 * GPU,
         kept_from_s=at(15, 10),
-        run_s=7200.0,
-        changes=(Change(Step.EVICTABLE), Change(Step.LIMIT, limit_s=7200.0)),
+        run_s=3 * 3600.0,
+        changes=(Change(Step.EVICTABLE), Change(Step.LIMIT, limit_s=7800.0)),
     ),
     Code.RESOURCES: reason(
         Code.RESOURCES,
@@ -155,7 +155,13 @@ def test_an_infeasible_job_could_run_where_another_could_start_now() -> None:
 
 @pytest.mark.parametrize(
     ("milli", "text"),
-    [(1000, "1 GPU"), (0, "0 GPUs"), (500, "0.5 GPUs"), (12_000, "12 GPUs"), (10**7, "10,000 GPUs")],
+    [
+        (1000, "1 GPU"),
+        (0, "0 GPUs"),
+        (500, "0.5 GPUs"),
+        (12_000, "12 GPUs"),
+        (10**7, "10,000 GPUs"),
+    ],
 )
 def test_gpus_are_written_as_people_do(milli: int, text: str) -> None:
     assert gpus(milli) == text

@@ -47,7 +47,6 @@ def test_no_gpu_idles_beside_a_job_that_may_be_a_guest(
         assert record.batches
 
 
-@pytest.mark.xfail(strict=True, reason="the strict queue starts a released job twice")
 @pytest.mark.parametrize("policy", POLICIES)
 def test_no_gpu_idles_while_users_cancel_hold_and_release(policy: str) -> None:
     for seed in range(8):

@@ -135,7 +135,6 @@ def test_whoever_returns_stands_where_they_stood() -> None:
     assert numbers(strict.advance(5.0)) == [1]
 
 
-@pytest.mark.xfail(strict=True, reason="the strict queue starts a released job twice")
 def test_whoever_returns_before_it_was_missed_is_there_once() -> None:
     strict = shadow(4)
     first, ahead, held = ticket(0, 4), ticket(1, 4), ticket(2, 2)

@@ -57,9 +57,7 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
 
 
-@click.group(
-    cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="noljima")
 def main() -> None:
     """Schedule GPU jobs so that the order is kept and no GPU idles.

@@ -57,9 +57,9 @@ def in_one_line() -> Iterator[None]:
     except click.UsageError as error:
         inner = error.ctx is not None and error.ctx.parent is not None
         command = f"{error.ctx.info_name}" if inner and error.ctx is not None else ""
-        hint = f"noljima {command} --help" if command else "noljima --help"
         words = error.format_message().rstrip(".")
-        fail(f"{command}: {words}; see {hint}" if command else f"{words}; see {hint}")
+        told = f"{command}: {words}" if command else words
+        fail(f"{told} (see noljima {command + ' ' if command else ''}--help)")
 
 
 class _Signalled(KeyboardInterrupt):

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
-from noljima.cli.options import fail, gpu_count, in_words
+from noljima.cli import outputs
+from noljima.cli.options import fail, gpu_count, in_words, seed, share
+from noljima.cli.outputs import Output
 
 EPILOG = """\
 Examples:
@@ -27,13 +29,15 @@ Examples:
     "--output",
     type=click.Path(path_type=Path),
     required=True,
+    metavar="FILE",
     help="JSON Lines; gzipped where the name ends in .gz.",
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**63),
+    type=seed(),
     default=0,
     show_default=True,
+    metavar="N",
     help="The same seed gives the same trace on every machine.",
 )
 @click.option(
@@ -41,6 +45,7 @@ Examples:
     type=gpu_count(),
     default=64,
     show_default=True,
+    metavar="P",
     help="The cluster that the load is meant for.",
 )
 @click.option(
@@ -48,26 +53,50 @@ Examples:
     type=click.IntRange(1, 64),
     default=8,
     show_default=True,
+    metavar="G",
     help="Shapes gangs for nodes of this size.",
 )
 @click.option(
-    "--days", type=float, default=1.0, show_default=True, help="How long jobs are submitted."
+    "--days",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="N",
+    help="How long jobs are submitted.",
 )
 @click.option(
-    "--load", type=float, default=0.9, show_default=True, help="Work offered over capacity."
+    "--load",
+    type=float,
+    default=0.9,
+    show_default=True,
+    metavar="SHARE",
+    help="Work offered over capacity.",
 )
-@click.option("--jobs-per-day", type=float, help="Default: as many as make the load.")
+@click.option(
+    "--jobs-per-day",
+    type=float,
+    metavar="N",
+    help="Default: as many as make the load. Given, the run times are scaled to make it.",
+)
 @click.option(
     "--mix",
     metavar="SIZE:WEIGHT,...",
     help="Job sizes in GPUs. Default: 93 % one GPU, the rest up to 256.",
 )
-@click.option("--users", type=int, default=40, show_default=True, help="How many people submit.")
+@click.option(
+    "--users",
+    type=int,
+    default=40,
+    show_default=True,
+    metavar="N",
+    help="How many people submit.",
+)
 @click.option(
     "--failures",
-    type=click.FloatRange(0, 1),
-    default=0.3,
+    type=share(),
+    default="0.3",
     show_default=True,
+    metavar="SHARE",
     help="Share of the jobs that fail.",
 )
 @in_words
@@ -79,6 +108,7 @@ def generate(
     from noljima.workload.generator import Recipe  # noqa: PLC0415
     from noljima.workload.generator import generate as made  # noqa: PLC0415
 
+    outputs.refuse_unwritable([Output("--output", output)], ())
     recipe = Recipe(mix=_mix(mix), failure_share=failures, **given)  # type: ignore[arg-type]  # typed by click
     trace = made(recipe, gpus_per_node=gpus_per_node)
     jsonl.write(trace, output)
@@ -88,8 +118,14 @@ def generate(
 def _mix(words: str | None) -> Mapping[int, float] | None:
     if words is None:
         return None
-    try:
-        pairs = [part.split(":") for part in words.split(",")]
-        return {int(size): float(weight) for size, weight in pairs}
-    except ValueError:
-        fail(f"mix: {words!r} is not like 1:0.5,8:0.5")
+    mix: dict[int, float] = {}
+    for part in words.split(","):
+        size, _, weight = part.partition(":")
+        try:
+            gpus, share_ = int(size), float(weight)
+        except ValueError:
+            fail(f"--mix: {words!r} is not like 1:0.5,8:0.5")
+        if gpus in mix:
+            fail(f"--mix: size {gpus} is there twice")
+        mix[gpus] = share_
+    return mix

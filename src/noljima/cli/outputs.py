@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,59 +32,39 @@ def refuse_unwritable(outputs: Sequence[Output], inputs: Sequence[Path]) -> None
         taken[_where(output.path)] = f"is what {output.option} writes"
 
 
-@contextmanager
-def drafted(path: Path) -> Iterator[Path]:
-    """Hand out a name beside a file's own, and move what was written there when all is done.
-
-    Where something else than a crash ends the block, nothing is left behind. What a crash has left
-    is kept: it tells how it came about.
-    """
-    draft = path.with_name(f".{secrets.token_hex(8)}.{path.name}")
-    try:
-        yield draft
-    except Exception:
-        draft.replace(path)
-        raise
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-    draft.replace(path)
-
-
-def _refusal(output: Output, taken: dict[Path, str]) -> str:
+def _refusal(output: Output, taken: Mapping[Path, str]) -> str:
     """Say why an output cannot be; nothing where it can."""
-    path = output.path
     try:
-        if _where(path) in taken:
-            return f"{taken[_where(path)]} already"
-        if path.name == "-":
-            return "is no file name; only --json can go to the standard output"
-        if len(path.name.encode()) > _NAME_BYTES_MAX:
-            return f"has a name of more than {_NAME_BYTES_MAX} bytes"
-        if output.folder:
-            path.mkdir(parents=True, exist_ok=True)
-            return _trial(path)
-        if path.is_dir():
-            return "is a folder, not a file"
-        if path.exists() and not path.is_file():
-            return "is no ordinary file"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return _trial(path.parent)
-    except FileExistsError:
-        return "cannot be made (there is a file of that name)"
+        words = _misfit(output, taken)
+        if not words:
+            folder = output.path if output.folder else output.path.parent
+            folder.mkdir(parents=True, exist_ok=True)
+            # Making a file there and taking it away again: nothing else tells for certain.
+            trial = folder / f".{secrets.token_hex(8)}"
+            trial.open("x").close()
+            trial.unlink()
+    except (FileExistsError, NotADirectoryError):
+        return "cannot be written (a part of its path is a file)"
     except OSError as error:
         return f"cannot be written ({error.strerror})"
     except ValueError:  # a NUL in it
         return "is no file name"
+    return words
 
 
-def _trial(folder: Path) -> str:
-    """Make a file in the folder and take it away again: nothing else tells for certain."""
-    trial = folder / f".{secrets.token_hex(8)}"
-    trial.open("x").close()
-    trial.unlink()
-    return ""
+def _misfit(output: Output, taken: Mapping[Path, str]) -> str:
+    path = output.path
+    refusals = (
+        (_where(path) in taken, f"{taken.get(_where(path))} already"),
+        (path.name == "-", "is no file name; only --json can go to the standard output"),
+        (len(path.name.encode()) > _NAME_BYTES_MAX, f"is longer than {_NAME_BYTES_MAX} bytes"),
+        (path.is_dir() and not output.folder, "is a folder, not a file"),
+        (path.is_file() and output.folder, "is a file, not a folder"),
+        (path.exists() and not path.is_dir() and not path.is_file(), "is no ordinary file"),
+    )
+    return next((words for wrong, words in refusals if wrong), "")
 
 
 def _where(path: Path) -> Path:
-    return path.resolve()
+    # Unlike `Path.resolve` it has no trouble with links that lead in circles.
+    return Path(os.path.realpath(path))

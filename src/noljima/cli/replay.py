@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from noljima.cli.options import Duration, in_words
+from noljima.cli.options import duration, in_words
 
 EPILOG = """\
 Exit code: 0 where every decision is as recorded, 1 at a difference, 2 where the journal cannot
@@ -36,7 +36,7 @@ Examples:
 @click.option(
     "--until",
     "until_s",
-    type=Duration(),
+    type=duration,
     metavar="TIME",
     help="Stop after this time of the journal: 43200, or 12h.",
 )

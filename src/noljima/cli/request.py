@@ -8,7 +8,6 @@ from typing import Final
 
 import msgspec
 
-from noljima.cli import outputs
 from noljima.cli.endings import fail
 from noljima.cli.outputs import Output
 
@@ -82,7 +81,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def request_of(options: Mapping[str, object]) -> Request:
-    """Type the options; refuse those that do not go together, and outputs that cannot be."""
+    """Type the options, and refuse those that do not go together."""
     given = {name: value for name, value in options.items() if value is not None}
     _refuse_contradictions(given)
     request = Request(**given)  # type: ignore[arg-type]  # click has converted each of them
@@ -96,7 +95,6 @@ def request_of(options: Mapping[str, object]) -> Request:
                 fail(f"{_option(name)} takes one --policy and one --estimates")
     if request.node_mtbf is not None and request.node_mtbf < _MTBF_S_MIN:
         fail(f"--node-mtbf: {request.node_mtbf:g} s is less than {_MTBF_S_MIN:g} s")
-    outputs.refuse_unwritable(request.outputs(), request.inputs())
     return request
 
 

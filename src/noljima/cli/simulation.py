@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import click
 import msgspec
@@ -12,8 +16,11 @@ from rich.console import Console
 
 from noljima import app
 from noljima.app import EngineSpec, Scene
-from noljima.cli.options import fail
+from noljima.cli import outputs
+from noljima.cli.endings import fail
+from noljima.cli.options import NEVER_S
 from noljima.cli.progress import Bars
+from noljima.cli.request import STDOUT, Request
 from noljima.cli.settings import read_settings
 from noljima.config import Settings
 from noljima.drivers.sim import faults
@@ -27,74 +34,34 @@ from noljima.report.catalogue import Value
 from noljima.report.record import RunRecord
 from noljima.report.recorder import Recorder
 from noljima.runtime.ports import Sink
+from noljima.store.journal import JournalError, JournalWriter
 from noljima.workload import cluster, jsonl
 from noljima.workload.reader import read_trace
 from noljima.workload.selection import Selection, parse_filter, parse_moment, select
 from noljima.workload.trace import Trace
 
-NEVER_SAVED = -1.0
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """The options of the command, typed."""
-
-    trace: Path
-    policies: list[str]
-    estimates: list[str]
-    placement: str
-    seed: int
-    load: float
-    filters: list[str]
-    gpus_per_node: int
-    restart_cost: float
-    grace: float
-    node_repair: float
-    start_failures: float
-    early_exits: float
-    strict: bool
-    validate: bool
-    capacity: int | None = None
-    nodes: int | None = None
-    cluster: Path | None = None
-    settings: Path | None = None
-    since: str | None = None
-    until: str | None = None
-    evictable: float | None = None
-    checkpoint: float | None = None
-    node_mtbf: float | None = None
-    json_to: str | None = None
-    report_to: Path | None = None
-    schedule_to: Path | None = None
-    save_trace: Path | None = None
-    journal_to: Path | None = None
-
-
-def request_of(given: Mapping[str, object]) -> Request:
-    """Type the options, and refuse those that do not go together."""
-    request = Request(**given)  # type: ignore[arg-type]  # click has converted each of them
-    sizes = [name for name in ("capacity", "nodes", "cluster") if given[name] is not None]
-    if len(sizes) != 1:
-        fail("say how large the cluster is with one of --capacity, --nodes and --cluster")
-    runs = len(request.policies) * len(request.estimates)
-    if runs > 1 and (request.schedule_to or request.journal_to):
-        fail("--schedule and --journal take one --policy and one --estimates")
-    return request
+_FAULTS_MAX: Final = 100_000
 
 
 def run(request: Request) -> None:
     """Run every policy with every source of estimates, then tell."""
-    scene, spec = _scene(request), _spec(request)
+    # 1. Refuse before the first long run what would fail after it.
+    spec = _spec(request)
     specs = [
         msgspec.structs.replace(spec, policy=policy, estimates=estimates)
         for policy in request.policies
         for estimates in request.estimates
     ]
     for each in specs:
-        app.build_engine(each)  # refuses unknown names before the first long run
+        app.build_engine(each)
+    outputs.refuse_unwritable(request.outputs(), request.inputs())
+    scene = _scene(request)
+    # 2. The strict queue is what every run is measured against.
     with Bars(len(scene.trace.jobs), len(specs) + 1) as bars:
         with bars.run("strict queue") as looking:
             strict = app.strict_starts(spec, scene, looking)
         results = [_one(request, each, scene, strict, bars) for each in specs]
+    # 3. Tell.
     _tell(request, scene, [record for record, _ in results], [figures for _, figures in results])
 
 
@@ -106,20 +73,45 @@ def _one(
     if request.validate:
         sinks.append(app.Validator(engine))
     try:
-        with bars.run(f"{spec.policy}, {spec.estimates}") as looking:
-            if request.journal_to is None:
-                wall_s = app.simulate(engine, scene, [*sinks, *looking])
-            else:
-                from noljima.store.journal import JournalWriter
-
-                with JournalWriter(request.journal_to, msgspec.to_builtins(spec)) as journal:
-                    wall_s = app.simulate(engine, scene, [*sinks, *looking], journal)
+        with (
+            bars.run(f"{spec.policy}, {spec.estimates}") as looking,
+            _journal(request.journal_to, spec) as journal,
+        ):
+            wall_s = app.simulate(engine, scene, [*sinks, *looking], journal)
     except BrokenInvariantError as error:
         click.echo(f"noljima: {spec.policy}: {error}", err=True)
         sys.exit(1)
     record = recorder.run(policy=spec.policy, estimates=spec.estimates)
-    capacity_milli = sum(node.gpus for node in scene.nodes) * GPU
-    return record, metrics.figures(record, capacity_milli, strict, wall_s)
+    return record, metrics.figures(record, _gpus(scene.nodes) * GPU, strict, wall_s)
+
+
+@contextmanager
+def _journal(path: Path | None, spec: EngineSpec) -> Iterator[JournalWriter | None]:
+    """Write a journal beside its place and move it there in the end.
+
+    Where the engine itself breaks, the journal stays: it tells how that came about. Otherwise
+    there is a whole one or none.
+    """
+    if path is None:
+        yield None
+        return
+    draft = path.with_name(f".{secrets.token_hex(8)}.{path.name}")
+    whole = False
+    try:
+        with JournalWriter(draft, msgspec.to_builtins(spec)) as journal:
+            try:
+                yield journal
+            except (JournalError, OSError):
+                raise
+            except Exception:
+                whole = True
+                raise
+        whole = True
+    finally:
+        if whole:
+            draft.replace(path)
+        else:
+            draft.unlink(missing_ok=True)
 
 
 def _spec(request: Request) -> EngineSpec:
@@ -155,7 +147,7 @@ def _scene(request: Request) -> Scene:
 def _selection(request: Request) -> Selection:
     checkpoint = None
     if request.checkpoint is not None:
-        interval_s = None if request.checkpoint == NEVER_SAVED else request.checkpoint
+        interval_s = None if request.checkpoint == NEVER_S else request.checkpoint
         checkpoint = Checkpoint(interval_s=interval_s, restart_s=request.restart_cost)
     return Selection(
         since=parse_moment(request.since) if request.since else None,
@@ -172,16 +164,16 @@ def _selection(request: Request) -> Selection:
 def _faults(request: Request, nodes: Sequence[Node], trace: Trace) -> Faults:
     if request.node_mtbf is None and not request.start_failures:
         return NO_FAULTS
-    span = (trace.jobs[0].submit_s, trace.jobs[-1].submit_s)
     hit: tuple[NodeFault, ...] = ()
     if request.node_mtbf is not None:
-        if request.capacity is not None:
-            fail("--node-mtbf needs nodes; a pool has none")
+        expected = len(nodes) * trace.span_s / (request.node_mtbf + request.node_repair)
+        if expected > _FAULTS_MAX:
+            fail(f"--node-mtbf: that would be some {expected:,.0f} faults; {_FAULTS_MAX:,} at most")
         hit = faults.node_faults(
             nodes,
             mean_s=request.node_mtbf,
             repair_s=request.node_repair,
-            span=span,
+            span=(trace.jobs[0].submit_s, trace.jobs[-1].submit_s),
             seed=request.seed,
         )
     jobs = [job.job.id for job in trace.jobs]
@@ -214,7 +206,7 @@ def _tell(
         jsonl.write(scene.trace, request.save_trace)
     if request.schedule_to is not None:
         schedule.write(request.schedule_to, records[0])
-    trace_facts = _trace_facts(request, scene.trace)
+    trace_facts = _trace_facts(request, scene)
     cluster_facts = _cluster_facts(request, scene.nodes)
     if request.report_to is not None:
         path = page.write(
@@ -228,7 +220,7 @@ def _tell(
         click.echo(f"noljima: the report is {path}", err=True)
     told = {"trace": trace_facts, "cluster": cluster_facts, "runs": figures}
     written = msgspec.json.format(msgspec.json.encode(told), indent=2).decode()
-    if request.json_to == "-":
+    if request.json_to == STDOUT:
         click.echo(written)
         return
     if request.json_to is not None:
@@ -236,7 +228,9 @@ def _tell(
     table.show(figures, Console())
 
 
-def _trace_facts(request: Request, trace: Trace) -> dict[str, Value]:
+def _trace_facts(request: Request, scene: Scene) -> dict[str, Value]:
+    trace = scene.trace
+    load = trace.load(_gpus(scene.nodes))
     return {
         "name": trace.name,
         "file": str(request.trace),
@@ -245,13 +239,33 @@ def _trace_facts(request: Request, trace: Trace) -> dict[str, Value]:
         "span_s": trace.span_s,
         "gpu_hours": round(trace.gpu_s / 3600.0, 3),
         "largest_job_gpus": trace.gpus_max,
+        "offered_load": round(load, 4) if math.isfinite(load) else None,
         "load_factor": request.load,
         "seed": request.seed,
+        **_changes(request),
     }
 
 
+def _changes(request: Request) -> dict[str, Value]:
+    """Name what was asked for beyond the trace itself; the rest is as the trace says."""
+    checkpoint = request.checkpoint
+    asked: dict[str, Value] = {
+        "from": request.since,
+        "until": request.until,
+        "filters": ", ".join(request.filters) or None,
+        "evictable_share": request.evictable,
+        "checkpoint_s": "never" if checkpoint == NEVER_S else checkpoint,
+        "restart_cost_s": request.restart_cost or None,
+        "grace_s": request.grace or None,
+        "node_mtbf_s": request.node_mtbf,
+        "start_failures": request.start_failures or None,
+        "early_exits": request.early_exits or None,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
 def _cluster_facts(request: Request, nodes: Sequence[Node]) -> dict[str, Value]:
-    gpus = sum(node.gpus for node in nodes)
+    gpus = _gpus(nodes)
     if request.capacity is not None:
         return {"kind": "pool", "gpus": gpus}
     types = sorted({node.gpu_type or "any" for node in nodes})
@@ -262,6 +276,10 @@ def _cluster_facts(request: Request, nodes: Sequence[Node]) -> dict[str, Value]:
         "gpu_types": ", ".join(types),
         "placement": request.placement,
     }
+
+
+def _gpus(nodes: Sequence[Node]) -> int:
+    return sum(node.gpus for node in nodes)
 
 
 def _written(facts: Mapping[str, Value]) -> dict[str, str]:

@@ -42,7 +42,7 @@ class Advice:
         fits = outlook.fits(outlook.trial, ticket.demand)
         if fits and not ticket.evictable and self._starts(ticket.demand, None, evictable=True):
             changes.append(Change(Step.EVICTABLE))
-        limit_s = min(outlook.reserved_s, outlook.beside[0]) - outlook.state.now_s
+        limit_s = outlook.hole_s
         if fits and limit_s >= _LIMIT_S_MIN and self._shorter(ticket, limit_s):
             changes.append(Change(Step.LIMIT, limit_s=_rounded_down(limit_s)))
         if not fits:
@@ -91,9 +91,8 @@ class Advice:
             return False
         if outlook.guests is not None and evictable:
             return outlook.trial.gpu_milli_free > 0
-        if run_s is not None and outlook.state.now_s + run_s <= outlook.reserved_s:
-            return not outlook.delays(demand, run_s)
-        return outlook.fits(outlook.both, demand)
+        in_time = run_s is not None and run_s <= outlook.hole_s
+        return in_time or outlook.fits(outlook.both, demand)
 
     def _shorter(self, ticket: Ticket, limit_s: float) -> bool:
         if ticket.evictable and self._outlook.guests is not None:

@@ -245,7 +245,7 @@ class Explainer:
         if strict_s is not None and (expected_s is None or strict_s <= expected_s):
             expected_s, basis = strict_s, Basis.ESTIMATE
         rooms: tuple[NodeId, ...] = ()
-        if ticket is self._outlook.reserved and expected_s is not None and expected_s != strict_s:
+        if ticket is self._outlook.reserved and expected_s == self._outlook.beside[0]:
             rooms = self._outlook.rooms
         return replace(reason, strict_s=strict_s, expected_s=expected_s, basis=basis, rooms=rooms)
 
@@ -256,7 +256,7 @@ class Explainer:
         if isinstance(self._policy, Conservative):
             kept_s = self._policy.reserved_s(ticket)
         elif outlook.reservation is not None and ticket is outlook.reservation.ticket:
-            kept_s = outlook.reservation.start_s
+            kept_s = outlook.reserved_s
         if now_s < kept_s < NEVER_S:
             return kept_s, Basis.RESERVED
         if place.start_s < NEVER_S:
@@ -273,15 +273,12 @@ class Explainer:
 
     def _walk(self) -> Iterator[tuple[Ticket, Place]]:
         """Go down the line, adding up what is ahead and letting one job start after the other."""
-        outlook, forecast = self._outlook, self._forecast()
+        forecast = self._forecast()
         ahead_milli = 0
         for position, ticket in enumerate(self._state.line, 1):
             start_s = NEVER_S
             if forecast is not None:
-                exact = outlook.guests is None and ticket is outlook.reserved
-                not_before_s = outlook.beside[0] if exact else 0.0
-                run_s = ticket.remaining_s()
-                start_s = forecast.start(ticket.gpu_milli, run_s, not_before_s)
+                start_s = forecast.start(ticket.demand, ticket.remaining_s())
             yield ticket, Place(position, ahead_milli, start_s)
             ahead_milli += ticket.gpu_milli
 
@@ -291,10 +288,10 @@ class Explainer:
             return None
         state = self._state
         ends = [
-            (state.now_s if ticket.state is State.STOPPING else end_s, ticket.gpu_milli)
-            for end_s, _, ticket, _ in state.ends
+            (state.now_s if ticket.state is State.STOPPING else end_s, ticket.demand, placement)
+            for end_s, _, ticket, placement in state.ends
         ]
-        return Forecast(state.now_s, self._outlook.free.gpu_milli_free, ends)
+        return Forecast(state.now_s, self._outlook.free, ends)
 
     def _strict(self, ticket: Ticket) -> float | None:
         """Say when the strict queue would start the job, or has; None where there is none."""

@@ -1,43 +1,76 @@
-"""When waiting jobs would start one after the other, counted in GPUs.
+"""When waiting jobs would start one after the other: a strict queue played forward.
 
-A strict queue played forward with today's beliefs: no backfill, no nodes, only numbers, so that a
-line of ten thousand takes milliseconds. It is an estimate and is never called anything else.
+No backfill, no guests, and everything runs as long as is believed today: an estimate, and never
+called anything else. The first jobs are really placed; after `PLACED_MAX` of them only GPUs are
+counted, so that a line of ten thousand takes milliseconds on a large cluster too.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
+from typing import Final
 
+from noljima.model.placements import IN_POOL, Placement
 from noljima.model.resources import JobId
+from noljima.placement.demand import Demand
+from noljima.placement.refusal import Refusal
+from noljima.placement.space import Space
 from noljima.policy.shadow import Shadow
 from noljima.policy.ticket import NEVER_S, Ticket
+
+PLACED_MAX: Final = 500
+
+End = tuple[float, Demand, Placement]
+"""When something is given back, what, and where it was."""
 
 
 class Forecast:
     """A strict queue: each job starts once it fits, and none before the one ahead of it."""
 
-    def __init__(self, now_s: float, free_milli: int, ends: Iterable[tuple[float, int]]) -> None:
+    def __init__(self, now_s: float, space: Space, ends: Iterable[End]) -> None:
         self._now_s = now_s
-        self._free_milli = free_milli
-        self._ends = [(max(end_s, now_s), milli) for end_s, milli in ends]
+        self._space = space.copy()
+        self._free_milli = space.gpu_milli_free
+        self._placed = 0
+        # The number keeps the heap from comparing demands.
+        self._ends = [(max(end[0], now_s), number, *end[1:]) for number, end in enumerate(ends)]
+        self._pushed = len(self._ends)
         heapq.heapify(self._ends)
 
-    def start(self, gpu_milli: int, run_s: float, not_before_s: float = 0.0) -> float:
+    def start(self, demand: Demand, run_s: float) -> float:
         """Let the next job start, and say when; infinite where it never fits, for all after it."""
-        self._now_s = max(self._now_s, not_before_s)
         while self._ends and self._ends[0][0] <= self._now_s:
-            self._free_milli += heapq.heappop(self._ends)[1]
-        while self._free_milli < gpu_milli:
+            self._end_next()
+        while not self._fits(demand):
             if not self._ends:
                 self._now_s = NEVER_S
                 return NEVER_S
-            end_s, milli = heapq.heappop(self._ends)
-            self._now_s = max(self._now_s, end_s)
-            self._free_milli += milli
-        self._free_milli -= gpu_milli
-        heapq.heappush(self._ends, (self._now_s + run_s, gpu_milli))
+            self._end_next()
+        placement = IN_POOL
+        if self._placed < PLACED_MAX:
+            self._placed += 1
+            taken = self._space.take(demand)
+            assert not isinstance(taken, Refusal)
+            placement = taken
+        self._free_milli -= demand.gpu_milli
+        self._pushed += 1
+        heapq.heappush(self._ends, (self._now_s + run_s, self._pushed, demand, placement))
         return self._now_s
+
+    def _fits(self, demand: Demand) -> bool:
+        if self._now_s == NEVER_S or demand.gpu_milli > self._free_milli:
+            return False
+        return self._placed >= PLACED_MAX or self._space.fits(demand)
+
+    def _end_next(self) -> None:
+        end_s, _, demand, placement = heapq.heappop(self._ends)
+        self._now_s = max(self._now_s, end_s)
+        self._free_milli += demand.gpu_milli
+        if self._placed < PLACED_MAX:
+            self._space.give_back(demand, placement)
+            # On nodes that were lost nothing comes free.
+            self._free_milli = self._space.gpu_milli_free
 
 
 def strict_starts(
@@ -47,14 +80,16 @@ def strict_starts(
 
     Of a job that has ended in reality its run time is known, of the others it is believed.
     """
-    known = [(end_s, ticket) for end_s, _, ticket in shadow._ends]  # noqa: SLF001 - only read
-    ends = [(end_s, ticket.gpu_milli) for end_s, ticket in known]
-    ends += [(t.due_s + t.fill_s, t.gpu_milli) for t in tickets if t.due_s < NEVER_S]
-    forecast = Forecast(now_s, shadow.space.gpu_milli_free, ends)
-    gone = set(shadow._gone)  # noqa: SLF001 - only read
+    held = shadow._placements  # noqa: SLF001 - only read
+    ended = [(end_s, ticket) for end_s, _, ticket in shadow._ends]  # noqa: SLF001 - only read
+    running = [(t.due_s + t.fill_s, t) for t in tickets if t.due_s < NEVER_S]
+    ends = [
+        (end_s, ticket.demand, held[ticket.job.id])
+        for end_s, ticket in ended + running
+        if ticket.job.id in held
+    ]
+    forecast = Forecast(now_s, shadow.space, ends)
     for _, number, ticket in sorted(shadow._waiting):  # noqa: SLF001 - only read
-        if number in gone:
-            continue
-        gone.add(number)  # A job that was held and released may stand there twice.
-        run_s = min(ticket.run_s, ticket.fill_s)
-        yield ticket.job.id, forecast.start(ticket.gpu_milli, run_s)
+        if number not in shadow._gone:  # noqa: SLF001 - only read
+            run_s = min(ticket.run_s, ticket.fill_s)
+            yield ticket.job.id, forecast.start(ticket.demand, run_s)

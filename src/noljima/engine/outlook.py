@@ -16,6 +16,7 @@ from noljima.model.resources import JobId, NodeId
 from noljima.placement.demand import Demand
 from noljima.placement.refusal import Refusal
 from noljima.placement.space import Space
+from noljima.policy.conservative import Conservative
 from noljima.policy.guests import GuestPolicy
 from noljima.policy.preemptive import PreemptivePolicy
 from noljima.policy.queueing import QueuePolicy
@@ -154,10 +155,23 @@ class Outlook:
         assert self.beside
         return self._rooms
 
-    @cached_property
+    @property
     def reserved_s(self) -> float:
-        """When the reserved job starts by the standing plan, or where there is none by beliefs."""
-        return self.beside[0] if self.reservation is None else self.reservation.start_s
+        """When the reserved job is to start: as planned where all have a time, or by beliefs.
+
+        The last plan's own time may be from before somebody outlived an estimate.
+        """
+        if isinstance(self.policy, Conservative) and self.reservation is not None:
+            return self.reservation.start_s
+        return self.beside[0]
+
+    @property
+    def hole_s(self) -> float:
+        """How long whoever starts now may run without delaying the reserved job, at the least."""
+        start_s = self.beside[0]
+        if self.reservation is not None:
+            start_s = min(start_s, self.reservation.start_s)
+        return start_s - self.state.now_s
 
     @cached_property
     def both(self) -> Space:

@@ -14,12 +14,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from noljima.model.lifecycle import State
+from noljima.model.node import Node
 from noljima.model.placements import IN_POOL
 from noljima.model.resources import GPU, JobId, NodeId
 from noljima.placement.pool import Pool
+from noljima.placement.space import Space
 from noljima.policy.line import KeyedLine
 from noljima.policy.preemptive import PreemptivePolicy
 from noljima.policy.shadow import Shadow
@@ -55,6 +57,39 @@ class Books(Protocol):
     @property
     def infeasible(self) -> Mapping[JobId, str]:
         """Jobs that cannot run on the cluster as it is."""
+        ...
+
+
+class FreeAmounts(Protocol):
+    """What is free of a node, as a grid says it."""
+
+    @property
+    def node(self) -> Node:
+        """What it has."""
+        ...
+
+    @property
+    def gpu_memory_mib(self) -> tuple[int, ...]:
+        """Free of each GPU."""
+        ...
+
+    @property
+    def cpu_milli(self) -> int:
+        """Free."""
+        ...
+
+    @property
+    def memory_mib(self) -> int:
+        """Free."""
+        ...
+
+
+@runtime_checkable
+class HasNodes(Protocol):
+    """A space with nodes; the grid itself is not imported here because it brings numpy along."""
+
+    def nodes(self) -> Sequence[FreeAmounts]:
+        """Say what is free of every node."""
         ...
 
 
@@ -135,12 +170,24 @@ def _check_space(engine: Books) -> None:
             f" {sum(ticket.gpu_milli for ticket in holders)} of {twin.gpu_milli_total}"
         )
         raise BrokenInvariantError("T8 no capacity lost or given twice", words)
+    _check_empty(twin)
     for ticket in holders:
         twin.hold(ticket.demand, ticket.placement)
     same = isinstance(state.space, Pool) or twin == state.space
     if twin.gpu_milli_free != state.space.gpu_milli_free or not same:
         words = f"{state.space.gpu_milli_free} milli-GPUs are free, {twin.gpu_milli_free} recounted"
         raise BrokenInvariantError("T8 every running job holds its whole placement", words)
+
+
+def _check_empty(space: Space) -> None:
+    """Check that nothing but GPUs, which were counted before, is held either."""
+    for free in space.nodes() if isinstance(space, HasNodes) else ():
+        node = free.node
+        has = (node.cpu_milli, node.memory_mib, (node.gpu_memory_mib,) * node.gpus)
+        left = (free.cpu_milli, free.memory_mib, free.gpu_memory_mib)
+        if left != has:
+            words = f"{node.id} has {left} free of {has} once all jobs have given back"
+            raise BrokenInvariantError("T8 no capacity lost or given twice", words)
 
 
 def _check_ends(engine: Books) -> None:
@@ -227,6 +274,10 @@ def _check_numbers(ticket: Ticket) -> None:
     if not (0.0 <= ticket.saved_s < math.inf and 0.0 <= ticket.fill_s < math.inf):
         words = f"saved {ticket.saved_s} s, believed to run {ticket.fill_s} s"
         raise BrokenInvariantError("T10 times are finite and not negative", words, ticket.job.id)
+    rank, _, _, number = ticket.key
+    if (rank, number) != (ticket.job.priority, ticket.number):
+        words = f"its key is {ticket.key}, it came as number {ticket.number}"
+        raise BrokenInvariantError("T3 jobs keep their place", words, ticket.job.id)
 
 
 def _check_work(engine: Books) -> None:

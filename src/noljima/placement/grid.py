@@ -203,6 +203,9 @@ class Grid:
     def copy(self) -> Self:
         """Return an independent copy."""
         self._forget()
+        return self._twin()
+
+    def _twin(self) -> Self:
         twin = type(self).__new__(type(self))
         twin._shapes = self._shapes
         twin._roster = self._roster
@@ -292,7 +295,8 @@ class Grid:
         """Place several groups on a copy; None and the longest attempt where they do not fit."""
         longest: list[Assignment] = []
         for order in self._orders(groups):
-            trial = self.copy()
+            # Not `copy`, which may forget the states that the shapes of these groups count on.
+            trial = self._twin()
             placed: list[list[Assignment]] = [[] for _ in groups]
             for index in order:
                 shape, workers = groups[index]

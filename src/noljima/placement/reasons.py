@@ -80,13 +80,12 @@ def _no_such_node(shape: Shape, suited: BoolArray, field: Field) -> Reason | Non
         found = "the nodes that have it are drained" if drained else "no node has it"
         return Reason(Lack.GPU_TYPE, f"needs GPU type {types}; {found}")
     wanted = shape.load.gpu_memory_mib
-    rows = [row for row in np.flatnonzero(suited).tolist() if nodes[row].gpus]
-    if not wanted or not rows:
-        return None
-    best = max(rows, key=lambda row: (nodes[row].gpu_memory_mib, -row))
-    if nodes[best].gpu_memory_mib >= wanted:
-        return None
-    most = f"{nodes[best].gpu_memory_mib:,} MiB ({nodes[best].id})"
+    sizes = np.array([kind.gpus and kind.gpu_memory_mib for kind in shape.states.kinds])
+    memory = np.where(suited, sizes[shape.states.kind[field.column]], 0)
+    row = int(memory.argmax())
+    if not 0 < memory[row] < wanted:
+        return None  # it is enough, or no node has a GPU at all
+    most = f"{memory[row]:,} MiB ({nodes[row].id})"
     return Reason(
         Lack.GPU_MEMORY, f"needs {wanted:,} MiB of memory on each GPU; the largest has {most}"
     )

@@ -60,7 +60,10 @@ class Strategy(Protocol):
 
 
 class Shape:
-    """One worker's need on a table of states."""
+    """One worker's need on a table of states.
+
+    `ratings` is room for a strategy to note what it worked out at length for a state.
+    """
 
     __slots__ = (
         "_capacity",
@@ -73,6 +76,7 @@ class Shape:
         "held",
         "load",
         "moves",
+        "ratings",
         "states",
         "withheld",
     )
@@ -88,6 +92,7 @@ class Shape:
         self.held: dict[tuple[int, tuple[int, ...]], int] = {}
         self.freed: dict[tuple[int, tuple[int, ...]], int] = {}
         self.withheld: dict[int, int] = {}
+        self.ratings: dict[int, tuple[int, tuple[int, ...]]] = {}
         self._strategy = strategy
         self._known = 0
         self._capacity: CountArray = np.zeros(64, np.int32)
@@ -201,6 +206,12 @@ class Shape:
             self.withheld[state] = after
         return after
 
+    @property
+    def noted(self) -> int:
+        """How many changes of state and ratings are remembered."""
+        changes = len(self.held) + len(self.freed) + len(self.withheld)
+        return changes + len(self.moves) + len(self.ratings)
+
     def _check(self, gpus: tuple[int, ...]) -> None:
         if len(gpus) != self.load.gpus or not all(0 <= gpu < 64 for gpu in gpus):
             raise ValueError(f"a worker of {self.load.gpus} GPUs cannot hold GPUs {gpus}")
@@ -241,7 +252,7 @@ class Shapes:
         shapes = self._of_need.values()
         cells = (len(shapes) + 1) * len(self.states.kind)
         # Sums over all shapes, so only where a new demand shows up, which is rare.
-        moves = sum(len(shape.moves) + len(shape.held) + len(shape.freed) for shape in shapes)
+        moves = sum(shape.noted for shape in shapes)
         if cells > CELLS_MAX or moves > MOVES_MAX or len(self._of_demand) > 65_536:
             self._of_need.clear()
             self._of_demand.clear()

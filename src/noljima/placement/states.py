@@ -111,6 +111,7 @@ class States:
         "gpu_memory_mib",
         "gpu_milli",
         "gpu_milli_free",
+        "gpu_milli_sum",
         "kind",
         "kinds",
         "memory_mib",
@@ -124,6 +125,7 @@ class States:
         self._kind_ids: dict[Kind, int] = {}
         self._ids: dict[State, int] = {}
         self.kind: IntArray = np.zeros(64, np.int64)
+        self.gpu_milli_sum: IntArray = np.zeros(64, np.int64)
         self.cpu_milli: IntArray = np.zeros(64, np.int64)
         self.memory_mib: IntArray = np.zeros(64, np.int64)
         self.gpu_milli: IntArray = np.zeros((64, 8), np.int64)
@@ -172,7 +174,9 @@ class States:
             )
         self.gpu_milli[row] = milli
         self.gpu_memory_mib[row] = memory
+        # Twice: one number is faster from a list, many are faster from a column.
         self.gpu_milli_free.append(sum(milli))
+        self.gpu_milli_sum[row] = sum(milli)
 
     def _make_room(self, row: int, gpus: int) -> None:
         rows, width = self.gpu_milli.shape
@@ -181,6 +185,7 @@ class States:
         rows = rows * 2 if row >= rows else rows
         width = max(width, gpus)
         self.kind = _grown(self.kind, (rows,))
+        self.gpu_milli_sum = _grown(self.gpu_milli_sum, (rows,))
         self.cpu_milli = _grown(self.cpu_milli, (rows,))
         self.memory_mib = _grown(self.memory_mib, (rows,))
         self.gpu_milli = _grown(self.gpu_milli, (rows, width))

@@ -29,11 +29,12 @@ back-off of a Kubernetes Job."""
 class _HalfStarted:
     """The pods of one job that are up and wait for the others."""
 
-    __slots__ = ("pods", "since_s")
+    __slots__ = ("placed", "pods", "since_s")
 
-    def __init__(self, since_s: float) -> None:
+    def __init__(self, since_s: float, groups: int) -> None:
         self.since_s = since_s
-        self.pods: list[tuple[Demand, Placement]] = []
+        self.placed = [0] * groups
+        self.pods: list[tuple[int, Demand, Placement]] = []
 
 
 class PodByPod:
@@ -68,7 +69,7 @@ class PodByPod:
         trial = state.space.copy()
         self._give_up(state)
         for half in self._half.values():
-            for demand, placement in half.pods:
+            for _, demand, placement in half.pods:
                 trial.hold(demand, placement)
         for ticket in state.line:
             if self._back_s.get(ticket, 0.0) > state.now_s:
@@ -93,37 +94,51 @@ class PodByPod:
                 self._back_s[ticket] = state.now_s + BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
 
     def _place_pods(self, state: SchedulerState, plan: Plan, trial: Space, ticket: Ticket) -> None:
-        half = self._half.get(ticket)
-        placed = len(half.pods) if half is not None else 0
-        pods = [group for group in ticket.demand.gang.groups for _ in range(group.workers)]
-        for group in pods[placed:]:
-            demand = self._demands.of(_pod(group))
-            if not trial.fits(demand):
+        groups = ticket.demand.gang.groups
+        half = self._half.get(ticket) or _HalfStarted(state.now_s, len(groups))
+        for index, group in enumerate(groups):
+            missing = group.workers - half.placed[index]
+            if missing and not self._place_some(trial, half, index, group, missing):
                 break
-            placement = trial.take(demand)
-            assert not isinstance(placement, Refusal)
-            if half is None:
-                half = self._half[ticket] = _HalfStarted(state.now_s)
-            half.pods.append((demand, placement))
-        if half is not None and len(half.pods) == len(pods):
-            del self._half[ticket]
+        if half.placed == [group.workers for group in groups]:
+            self._half.pop(ticket, None)
             self._book(half, state.now_s)
             self._failures.pop(ticket, None)
             self._back_s.pop(ticket, None)
             plan.starts.append(Planned(ticket, _joined(half)))
+        elif half.pods:
+            self._half[ticket] = half
+
+    def _place_some(
+        self, trial: Space, half: _HalfStarted, index: int, group: TaskGroup, missing: int
+    ) -> bool:
+        """Place as many of the group's missing pods as fit; return whether that was all."""
+        if group.each.gpu_milli > trial.gpu_milli_free:
+            return False  # Most pods most of the time: not one of them fits.
+        wanted = self._demands.of(_pods(group, missing))
+        placement = trial.take(wanted)
+        if isinstance(placement, Refusal):
+            if not placement.fitting:
+                return False
+            wanted = self._demands.of(_pods(group, placement.fitting))
+            placement = trial.take(wanted)
+            assert not isinstance(placement, Refusal)
+        half.placed[index] += wanted.workers
+        half.pods.append((index, wanted, placement))
+        return wanted.workers == missing
 
     def _book(self, half: _HalfStarted, now_s: float) -> None:
-        held_milli = sum(demand.gpu_milli for demand, _ in half.pods)
+        held_milli = sum(demand.gpu_milli for _, demand, _ in half.pods)
         self.half_started_milli_s += held_milli * (now_s - half.since_s)
 
 
-def _pod(group: TaskGroup) -> Gang:
-    one = TaskGroup(workers=1, each=group.each, gpu_types=group.gpu_types, name=group.name)
-    return Gang((one,))
+def _pods(group: TaskGroup, count: int) -> Gang:
+    some = TaskGroup(workers=count, each=group.each, gpu_types=group.gpu_types, name=group.name)
+    return Gang((some,))
 
 
 def _joined(half: _HalfStarted) -> Placement:
     workers: list[Assignment] = []
-    for _, placement in half.pods:
+    for _, _, placement in sorted(half.pods, key=lambda pods: pods[0]):
         workers += placement.workers
     return Placement(tuple(workers))

@@ -49,7 +49,10 @@ class Shadow:
 
     def submit(self, ticket: Ticket) -> None:
         """Let a job queue up: urgent ones first, then in order of arrival."""
-        self._gone.discard(ticket.number)
+        if ticket.number in self._gone:
+            # Held and released: its entry has not been swept out yet, and counts again.
+            self._gone.remove(ticket.number)
+            return
         heapq.heappush(self._waiting, (ticket.job.priority, ticket.number, ticket))
 
     def withdraw(self, ticket: Ticket) -> None:

@@ -82,9 +82,9 @@ class _Running:
 class Easy:
     """FCFS with one reservation, for the first in line, and backfilling behind it (Lifka 1995).
 
-    One decision after each submission and each end, as published. Among events of one moment, ends
-    that were expected at that moment come first, then the submissions, then the other ends in the
-    order of their starts. Run times and estimates are above 0.
+    One decision after each submission and each end, as published. In one moment, what was expected
+    to end then is free first; then come the submissions, then the ends in the order of their
+    starts. Run times and estimates are above 0.
     """
 
     def __init__(
@@ -110,16 +110,17 @@ class Easy:
         for run in self._running:
             if run.expected_s < now_s or (run.expected_s == now_s and run.end_s > now_s):
                 run.grow(now_s if run.end_s > now_s else math.nextafter(now_s, 0.0))
+        ending = [run for run in self._running if run.end_s <= now_s]
         self._running = [
-            run for run in self._running if run.end_s > now_s or run.expected_s > now_s
+            run for run in self._running if run not in ending or run.expected_s > now_s
         ]
         while self._coming and self._coming[0].submit_s == now_s:
             self._line.append(self._coming.pop(0))
             self._decide(now_s)
-        for run in [run for run in self._running if run.end_s <= now_s]:
-            self._running.remove(run)
+        for run in ending:
+            if run in self._running:
+                self._running.remove(run)
             self._decide(now_s)
-        self._decide(now_s)
 
     def _decide(self, now_s: float) -> None:
         # 1. Start from the front while it fits.

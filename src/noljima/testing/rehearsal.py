@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -15,6 +15,9 @@ from noljima.runtime.loop import run
 from noljima.runtime.ports import Driver, Sink
 
 T = TypeVar("T")
+
+BATCHES_MAX: Final = 20_000
+"""A rehearsal with more batches than this goes round in circles."""
 
 Batch = tuple[tuple[Event, ...], tuple[Command, ...]]
 """What happened in one moment, and what the engine said to it."""
@@ -38,7 +41,7 @@ class EndlessError(AssertionError):
 class Record:
     """A journal that keeps every batch, and tells what became of each job."""
 
-    def __init__(self, batches_max: int = 50_000) -> None:
+    def __init__(self, batches_max: int = BATCHES_MAX) -> None:
         self.batches: list[Batch] = []
         self._batches_max = batches_max
 
@@ -106,9 +109,11 @@ class Validation:
         self._engine.validate()
 
 
-def rehearse(engine: Engine, driver: Driver, watches: Sequence[Sink] = ()) -> Record:
+def rehearse(
+    engine: Engine, driver: Driver, watches: Sequence[Sink] = (), batches_max: int = BATCHES_MAX
+) -> Record:
     """Run until the driver has nothing more to tell, and return what happened."""
-    record = Record()
+    record = Record(batches_max)
     complete(run(engine, driver, record, [Validation(engine), *watches]))
     return record
 

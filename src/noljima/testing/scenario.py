@@ -24,8 +24,8 @@ from noljima.policy.state import Policy
 from noljima.prediction.source import Source, limit_of
 from noljima.runtime.ports import Driver, Sink
 from noljima.testing.references import Request
-from noljima.testing.rehearsal import Record, rehearse
-from noljima.testing.watches import EvictionTerms, Ledger, Lifecycle, NoIdleGpu
+from noljima.testing.rehearsal import BATCHES_MAX, Record, rehearse
+from noljima.testing.watches import EvictionTerms, Ledger, Lifecycle, NoIdleGpu, SavedWork
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -103,8 +103,10 @@ Watches = Callable[[Engine], Sequence[Sink]]
 def watches_of(engine: Engine) -> Sequence[Sink]:
     """Return the watches that the engine's policy has to stand."""
     if isinstance(engine.policy, PodByPod):
-        return [Lifecycle(engine)]  # It starts jobs of which pods stood on a node that was lost.
-    watches: list[Sink] = [Ledger(each_event=engine.policy.each_event), Lifecycle(engine)]
+        # It starts jobs of which pods stood on a node that was lost: no ledger can balance.
+        return [Lifecycle(engine), SavedWork()]
+    ledger = Ledger(each_event=engine.policy.each_event)
+    watches: list[Sink] = [ledger, Lifecycle(engine), SavedWork()]
     if isinstance(engine.policy, GuestPolicy):
         by_key = engine.policy.keeps_shadow
         watches.append(EvictionTerms(engine, by_key=by_key))
@@ -114,13 +116,18 @@ def watches_of(engine: Engine) -> Sequence[Sink]:
 
 
 def play(
-    scenario: Scenario, policy: Policy | str, source: Source, watches: Watches = watches_of
+    scenario: Scenario,
+    policy: Policy | str,
+    source: Source,
+    watches: Watches = watches_of,
+    *,
+    batches_max: int = BATCHES_MAX,
 ) -> Record:
     """Play a scenario to its end under a policy, every book checked after every event."""
     if isinstance(policy, str):
         policy = policy_of(policy)
     engine = Engine(policy, source, scenario.space())
-    return rehearse(engine, scenario.driver(), watches(engine))
+    return rehearse(engine, scenario.driver(), watches(engine), batches_max)
 
 
 def lateness_s(

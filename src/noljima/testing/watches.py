@@ -6,6 +6,7 @@ not said there.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -24,6 +25,9 @@ from noljima.model.events import (
 )
 from noljima.model.resources import GPU, JobId, NodeId
 from noljima.policy.ticket import NEVER_S, Ticket
+
+# What float sums of times may differ by at today's epoch.
+_TIME_SLACK_S: Final = 1e-5
 
 _ENDING: Final = Cancelled | Evicted | Finished | StartFailed
 """What a job can end with; the second and fourth where it was cancelled before."""
@@ -58,7 +62,8 @@ class Ledger:
                 raise BrokenInvariantError("T8 nothing starts twice", "it runs", start.job)
             self._holding.add(start.job)
         unclear = self._each_event and any(isinstance(e, NodeLost | NodeSeen) for e in events)
-        if starts and self.gpu_milli_free < 0 and not unclear:
+        took = any(self._gpu_milli[start.job] for start in starts)
+        if took and self.gpu_milli_free < 0 and not unclear:
             words = f"{-self.gpu_milli_free} milli-GPUs too many are given out"
             raise BrokenInvariantError("T8 never over capacity", words, starts[-1].job)
 
@@ -108,9 +113,11 @@ class EvictionTerms:
         self._engine = engine
         self._evictions_max = evictions_max
         self._by_key = by_key
+        self._evictions: Counter[JobId] = Counter()
 
-    def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:  # noqa: ARG002 - the state tells
+    def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:
         """Check each start of a guest and each eviction."""
+        self._evictions.update(event.job for event in events if isinstance(event, Evicted))
         for command in commands:
             if isinstance(command, Start) and command.guest:
                 self._check_guest(self._engine.tickets[command.job])
@@ -118,8 +125,9 @@ class EvictionTerms:
                 self._check_victim(self._engine.tickets[command.job], command.to_start)
 
     def _check_guest(self, ticket: Ticket) -> None:
-        if ticket.evictions >= self._evictions_max or not ticket.evictable:
-            words = f"guest after {ticket.evictions} evictions; evictable: {ticket.evictable}"
+        count = self._evictions[ticket.job.id]
+        if count >= self._evictions_max or not ticket.evictable:
+            words = f"guest after {count} evictions; evictable: {ticket.evictable}"
             raise BrokenInvariantError("T6 evictions are bounded", words, ticket.job.id)
 
     def _check_victim(self, victim: Ticket, to_start: JobId) -> None:
@@ -160,6 +168,35 @@ class HeadReservation:
             words = f"from {self._start_s} to {kept.start_s}"
             raise BrokenInvariantError("T1 a reservation never moves later", words, job)
         self._head, self._start_s = job, kept.start_s
+
+
+class SavedWork:
+    """A driver saves no work that was not done: no more than the run had time for."""
+
+    def __init__(self) -> None:
+        self._restart_s: dict[JobId, float] = {}
+        self._saved_s: dict[JobId, float] = {}
+        self._start_s: dict[JobId, float] = {}
+
+    def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:
+        """Recount what each evicted run could have reached."""
+        for event in events:
+            if isinstance(event, Submitted):
+                self._restart_s[event.job.id] = event.job.checkpoint.restart_s
+            elif isinstance(event, Evicted):
+                self._check(event)
+        for command in commands:
+            if isinstance(command, Start):
+                self._start_s[command.job] = events[-1].at_s
+
+    def _check(self, event: Evicted) -> None:
+        before_s = self._saved_s.get(event.job, 0.0)
+        restart_s = self._restart_s[event.job] if before_s else 0.0
+        done_s = max(event.at_s - self._start_s.get(event.job, event.at_s) - restart_s, 0.0)
+        if event.saved_s > before_s + done_s + _TIME_SLACK_S:
+            words = f"{event.saved_s} s saved, {before_s} s before, {done_s} s worked since"
+            raise BrokenInvariantError("nothing is saved that was not done", words, event.job)
+        self._saved_s[event.job] = event.saved_s
 
 
 class Lifecycle:

@@ -42,7 +42,7 @@ class Pack:
         milli = states.gpu_milli[ids]
         memory = states.gpu_memory_mib[ids]
         largest = np.minimum(memory.max(axis=1, initial=0), _MEMORY_MAX)
-        costs: FloatArray = milli.sum(axis=1) + largest / _MEMORY
+        costs: FloatArray = states.gpu_milli_sum[ids] + largest / _MEMORY
         if 0 < load.gpu_milli < GPU:
             room = (milli >= load.gpu_milli) & (memory >= load.gpu_memory_mib)
             costs += np.where(room, milli, GPU).min(axis=1) * _HOLE

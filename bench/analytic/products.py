@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from bench.analytic import tables
 from noljima.prediction.analytic import fitting
 from noljima.prediction.analytic.device_table import find
 from noljima.prediction.analytic.fitting import Fit, Population, Product
@@ -133,8 +132,3 @@ def _sampled(products: Sequence[Product]) -> list[Product]:
         places = np.sort(chance.choice(len(of_kind), count, replace=False))
         chosen.extend(of_kind[place] for place in places)
     return chosen
-
-
-def tables_products() -> Measured:
-    """Return the measured products, or say that they are missing."""
-    return tables.products()

@@ -20,6 +20,7 @@ from noljima.policy.ticket import NEVER_S, Ticket
 from noljima.prediction.sources import source_of
 from noljima.testing.conversation import Conversation, job
 
+
 def sound() -> Engine:
     """Build an engine with a job in each state: main, head, guest, going, held, infeasible."""
     talk = Conversation(gpus=8)

@@ -23,7 +23,11 @@ from noljima.testing.watches import HeadReservation
 
 # The reference does without runs and estimates of no length.
 ESTIMATES = ("limit", "true", "random", "noisy:1", "adversarial")
-SHAPE = Shape(run_s_min=1, gap_s_max=30, evictable=Evictable.NONE)
+SHAPES = {
+    "loose": Shape(run_s_min=1, gap_s_max=30, evictable=Evictable.NONE),
+    # Few different times: much falls into one moment.
+    "dense": Shape(run_s_min=1, run_s_max=6, gap_s_max=3, gpus_max=5, evictable=Evictable.NONE),
+}
 POLICIES = ("easy", "easy-sjbf")
 
 
@@ -68,9 +72,12 @@ def test_it_starts_every_job_when_the_reference_does(
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("estimates", ESTIMATES)
-def test_it_agrees_with_the_reference_in_long_histories(policy: str, estimates: str) -> None:
+@pytest.mark.parametrize("shape", SHAPES)
+def test_it_agrees_with_the_reference_in_long_histories(
+    policy: str, estimates: str, shape: str
+) -> None:
     for seed in range(12):
-        started, expected = both(draw(seed, SHAPE), policy, estimates)
+        started, expected = both(draw(seed, SHAPES[shape]), policy, estimates)
 
         assert started == expected, seed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from noljima.cli.options import in_words, seed
+from noljima.cli.options import in_words, seed, share
 
 EPILOG = """\
 Exit codes: 0 done; 2 bad input, told in one line; 130 interrupted.
@@ -32,6 +32,14 @@ Examples:
 _FILE = click.Path(path_type=Path)
 
 
+def times(words: str) -> float:
+    """Read how many times the cluster's GPUs are asked for."""
+    value = share(100.0)(str(words))
+    if not value:
+        raise click.BadParameter("0 asks for nothing")
+    return value
+
+
 @click.command(epilog=EPILOG)
 @click.argument("pods", type=_FILE)
 @click.option(
@@ -39,7 +47,7 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--demand",
-    type=click.FloatRange(0, 100, min_open=True),
+    type=times,
     default=1.3,
     show_default=True,
     metavar="TIMES",

@@ -93,7 +93,7 @@ class Engine:
 
     @property
     def wake_s(self) -> float:
-        """When the engine wants to hear of the time although nothing happens; infinite for never."""
+        """When the engine wants to be told the time although nothing happens; infinite: never."""
         shadow = self.state.shadow
         return self._plan_wake_s if shadow is None else min(self._plan_wake_s, shadow.next_s)
 
@@ -310,7 +310,7 @@ class Engine:
                 self._anchor(ticket)
 
     def _anchor(self, ticket: Ticket) -> None:
-        """Settle a due job where it runs, or note that it runs elsewhere than the strict queue's."""
+        """Settle a due job where it runs, or note that the strict queue has it elsewhere."""
         shadow = self.state.shadow
         assert shadow is not None
         if shadow.adopt(ticket):

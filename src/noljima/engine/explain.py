@@ -8,6 +8,7 @@ moment and is thrown away with it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
@@ -69,13 +70,20 @@ class Explainer:
         self._books = books
         self._state = books.state
         self._policy = books.policy
-        self._outlook = Outlook(books)
-        self._advice = Advice(self._outlook)
         # Both are filled as far as somebody asks, so that one answer need not see the whole line.
         self._places: dict[Ticket, Place] = {}
         self._coming_places = self._walk()
-        self._strict_s: dict[JobId, float] = {}
+        self._strict_s: dict[Ticket, float] = {}
         self._coming_strict = self._play_strict()
+
+    @cached_property
+    def _outlook(self) -> Outlook:
+        # Whoever runs is answered without it.
+        return Outlook(self._books)
+
+    @cached_property
+    def _advice(self) -> Advice:
+        return Advice(self._outlook)
 
     def waiting(self) -> Iterator[Ticket]:
         """Go through the line, then through held and infeasible jobs as they came."""
@@ -224,7 +232,7 @@ class Explainer:
             at_s=self._state.now_s,
             workers=ticket.demand.workers,
             needed_milli=ticket.gpu_milli,
-            free_milli=self._outlook.free.gpu_milli_free,
+            free_milli=self._state.space.gpu_milli_free,
             evictions=ticket.evictions,
         )
 
@@ -297,15 +305,15 @@ class Explainer:
         """Say when the strict queue would start the job, or has; None where there is none."""
         if ticket.due_s < NEVER_S:
             return ticket.due_s
-        while ticket.job.id not in self._strict_s:
+        while ticket not in self._strict_s:
             found = next(self._coming_strict, None)
             if found is None:
                 return None
             self._strict_s[found[0]] = found[1]
-        start_s = self._strict_s[ticket.job.id]
+        start_s = self._strict_s[ticket]
         return start_s if start_s < NEVER_S else None
 
-    def _play_strict(self) -> Iterator[tuple[JobId, float]]:
+    def _play_strict(self) -> Iterator[tuple[Ticket, float]]:
         shadow = self._state.shadow
         if shadow is not None:
             yield from strict_starts(shadow, self._books.tickets.values(), self._state.now_s)

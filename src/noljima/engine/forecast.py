@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from noljima.model.placements import IN_POOL, Placement
-from noljima.model.resources import JobId
 from noljima.placement.demand import Demand
 from noljima.placement.refusal import Refusal
 from noljima.placement.space import Space
@@ -40,13 +39,13 @@ class Forecast:
 
     def start(self, demand: Demand, run_s: float) -> float:
         """Let the next job start, and say when; infinite where it never fits, for all after it."""
-        while self._ends and self._ends[0][0] <= self._now_s:
-            self._end_next()
+        self._end_all()
         while not self._fits(demand):
             if not self._ends:
                 self._now_s = NEVER_S
                 return NEVER_S
-            self._end_next()
+            self._now_s = self._ends[0][0]
+            self._end_all()
         placement = IN_POOL
         if self._placed < PLACED_MAX:
             self._placed += 1
@@ -63,19 +62,20 @@ class Forecast:
             return False
         return self._placed >= PLACED_MAX or self._space.fits(demand)
 
-    def _end_next(self) -> None:
-        end_s, _, demand, placement = heapq.heappop(self._ends)
-        self._now_s = max(self._now_s, end_s)
-        self._free_milli += demand.gpu_milli
-        if self._placed < PLACED_MAX:
-            self._space.give_back(demand, placement)
-            # On nodes that were lost nothing comes free.
-            self._free_milli = self._space.gpu_milli_free
+    def _end_all(self) -> None:
+        """Give back whatever ends by now, all of it before anything is placed anew."""
+        while self._ends and self._ends[0][0] <= self._now_s:
+            _, _, demand, placement = heapq.heappop(self._ends)
+            self._free_milli += demand.gpu_milli
+            if self._placed < PLACED_MAX:
+                self._space.give_back(demand, placement)
+                # On nodes that were lost nothing comes free.
+                self._free_milli = self._space.gpu_milli_free
 
 
 def strict_starts(
     shadow: Shadow, tickets: Iterable[Ticket], now_s: float
-) -> Iterator[tuple[JobId, float]]:
+) -> Iterator[tuple[Ticket, float]]:
     """Play the strict queue forward: jobs and when it starts them, in its order.
 
     Of a job that has ended in reality its run time is known, of the others it is believed.
@@ -92,4 +92,4 @@ def strict_starts(
     for _, number, ticket in sorted(shadow._waiting):  # noqa: SLF001 - only read
         if number not in shadow._gone:  # noqa: SLF001 - only read
             run_s = min(ticket.run_s, ticket.fill_s)
-            yield ticket.job.id, forecast.start(ticket.demand, run_s)
+            yield ticket, forecast.start(ticket.demand, run_s)

@@ -62,7 +62,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit_s: float | None = None
     """The hard time limit; never mixed up with the estimate."""
     evictable: bool | None = None
-    """None takes the queue's default, and without one: whole-node jobs are not, smaller ones are."""
+    """None takes the queue's default; without one, all but whole-node jobs are evictable."""
     checkpoint: Checkpoint = NO_CHECKPOINT
 
     def __post_init__(self) -> None:

@@ -10,7 +10,6 @@ import msgspec
 from noljima.model import bounds
 from noljima.model.resources import NodeId
 
-
 GPUS_PER_NODE_MAX: Final = 64
 
 

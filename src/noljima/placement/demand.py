@@ -12,7 +12,7 @@ class Demand:
     not fit and need not ask again for the next job of that shape.
     """
 
-    __slots__ = ("gang", "gpu_milli", "workers", "_hash")
+    __slots__ = ("_hash", "gang", "gpu_milli", "workers")
 
     def __init__(self, gang: Gang) -> None:
         self.gang = gang

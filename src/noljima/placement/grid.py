@@ -8,6 +8,7 @@ look-up and one sum over all nodes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from typing import Final, Self
@@ -172,20 +173,18 @@ class Grid:
     def hold(self, demand: Demand, placement: Placement) -> None:
         """Hold a placement that another copy of this grid has chosen; pass over lost nodes."""
         self._forget()
-        assert len(placement.workers) == demand.workers
-        for shape, place in zip(self._shapes_of(demand), placement.workers, strict=True):
-            row = self._roster.row(place.node)
+        for shape, node, gpus, workers in self._held(demand, placement):
+            row = self._roster.row(node)
             if row is not None:
-                self._set(row, shape.hold(int(self._column[row]), place.gpus))
+                self._set(row, shape.hold(int(self._column[row]), gpus, workers))
 
     def give_back(self, demand: Demand, placement: Placement) -> None:
         """Free what a placement holds; what stood on a lost node is gone and is passed over."""
         self._forget()
-        assert len(placement.workers) == demand.workers
-        for shape, place in zip(self._shapes_of(demand), placement.workers, strict=True):
-            row = self._roster.row(place.node)
+        for shape, node, gpus, workers in self._held(demand, placement):
+            row = self._roster.row(node)
             if row is not None:
-                self._set(row, shape.free(int(self._column[row]), place.gpus))
+                self._set(row, shape.free(int(self._column[row]), gpus, workers))
 
     def ever_fits(self, demand: Demand) -> Refusal | None:
         """Say why the gang would not fit even if nothing ran; None where it would."""
@@ -260,6 +259,25 @@ class Grid:
         groups = self._shapes.of(demand)
         return chain.from_iterable(repeat(shape, workers) for shape, workers in groups)
 
+    def _held(
+        self, demand: Demand, placement: Placement
+    ) -> Iterator[tuple[Shape, NodeId, tuple[int, ...], int]]:
+        """Give what a placement holds: of which shape, where, which GPUs, and how many workers.
+
+        Workers that have no GPUs to tell them apart are held together.
+        """
+        assert len(placement.workers) == demand.workers
+        begin = 0
+        for shape, workers in self._shapes.of(demand):
+            places = placement.workers[begin : begin + workers]
+            begin += workers
+            if shape.load.gpus or workers == 1:
+                for place in places:
+                    yield shape, place.node, place.gpus, 1
+            else:
+                for node, count in Counter(place.node for place in places).items():
+                    yield shape, node, (), count
+
     def _room(self, shape: Shape) -> int:
         """Count the workers of this shape that fit now."""
         return int(shape.capacity.take(self._column).sum())
@@ -284,6 +302,10 @@ class Grid:
         strategy = self._shapes.strategy
         for row, count in strategy.rows(shape, Field(column, self._roster), workers):
             state, node = int(column[row]), ids[row]
+            if not shape.load.gpus:
+                self._set(row, shape.hold(state, (), count))
+                chosen += [Assignment(node)] * count
+                continue
             for _ in range(count):
                 state, gpus = shape.move(state)
                 chosen.append(Assignment(node, gpus))

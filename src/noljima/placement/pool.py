@@ -79,7 +79,7 @@ class Pool:
     def copy(self) -> Self:
         """Return an independent copy."""
         twin = type(self).__new__(type(self))
-        twin._nodes = self._nodes
+        twin._nodes = self._nodes  # noqa: SLF001 - its own kind
         twin.gpu_milli_total = self.gpu_milli_total
         twin.gpu_milli_free = self.gpu_milli_free
         return twin

@@ -7,6 +7,7 @@ after that an answer for ten thousand nodes is one numpy look-up.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from noljima.model import bounds
+from noljima.model.node import GPUS_PER_NODE_MAX
 from noljima.model.resources import GPU, Resources, TaskGroup
 from noljima.placement.demand import Demand
 from noljima.placement.roster import Roster
@@ -89,8 +91,8 @@ class Shape:
         self.load: Load = load_of(each)
         self.states = states
         self.moves: dict[int, tuple[int, tuple[int, ...]]] = {}
-        self.held: dict[tuple[int, tuple[int, ...]], int] = {}
-        self.freed: dict[tuple[int, tuple[int, ...]], int] = {}
+        self.held: dict[tuple[int, tuple[int, ...], int], int] = {}
+        self.freed: dict[tuple[int, tuple[int, ...], int], int] = {}
         self.withheld: dict[int, int] = {}
         self.ratings: dict[int, tuple[int, tuple[int, ...]]] = {}
         self._strategy = strategy
@@ -114,13 +116,19 @@ class Shape:
 
     def costs_of(self, column: IntArray) -> FloatArray:
         """Return the cost for each node of a column of states; nodes without room cost infinity."""
+        return self.cheapest(column)[0] if len(column) else np.zeros(0)
+
+    def cheapest(self, column: IntArray) -> tuple[FloatArray, int]:
+        """Return the cost for each node, and the first node that costs least."""
         costs: FloatArray = self.cost.take(column)
-        # The place of the least of numbers with a NaN among them is that of the NaN.
-        if len(costs) and np.isnan(costs[costs.argmin()]):
+        least = int(costs.argmin())
+        # The least of numbers with a NaN among them is the NaN.
+        if math.isnan(costs[least]):
             unrated = np.unique(column[np.isnan(costs)])
             self._cost[unrated] = self._strategy.costs(self, unrated)
             costs = self._cost.take(column)
-        return costs
+            least = int(costs.argmin())
+        return costs, least
 
     def _extend(self) -> None:
         known, total = self._known, len(self.states)
@@ -177,24 +185,22 @@ class Shape:
             move = self.moves[state] = self.hold(state, gpus), gpus
         return move
 
-    def hold(self, state: int, gpus: tuple[int, ...]) -> int:
-        """Return the state of a node once a worker holds these of its GPUs."""
-        after = self.held.get((state, gpus))
+    def hold(self, state: int, gpus: tuple[int, ...], workers: int = 1) -> int:
+        """Return the state of a node once a worker holds these of its GPUs, or many hold none."""
+        after = self.held.get((state, gpus, workers))
         if after is None:
-            self._check(gpus)
-            states = self.states
-            after = states.id_of(states.held(states.rows[state], self.load, gpus))
-            self.held[state, gpus] = after
+            load, states = self._load(gpus, workers), self.states
+            after = states.id_of(states.held(states.rows[state], load, gpus))
+            self.held[state, gpus, workers] = after
         return after
 
-    def free(self, state: int, gpus: tuple[int, ...]) -> int:
-        """Return the state of a node once a worker no longer holds these of its GPUs."""
-        after = self.freed.get((state, gpus))
+    def free(self, state: int, gpus: tuple[int, ...], workers: int = 1) -> int:
+        """Return the state of a node once what `hold` holds is given back."""
+        after = self.freed.get((state, gpus, workers))
         if after is None:
-            self._check(gpus)
-            states = self.states
-            after = states.id_of(states.freed(states.rows[state], self.load, gpus))
-            self.freed[state, gpus] = after
+            load, states = self._load(gpus, workers), self.states
+            after = states.id_of(states.freed(states.rows[state], load, gpus))
+            self.freed[state, gpus, workers] = after
         return after
 
     def withhold(self, state: int) -> int:
@@ -212,9 +218,17 @@ class Shape:
         changes = len(self.held) + len(self.freed) + len(self.withheld)
         return changes + len(self.moves) + len(self.ratings)
 
-    def _check(self, gpus: tuple[int, ...]) -> None:
-        if len(gpus) != self.load.gpus or not all(0 <= gpu < 64 for gpu in gpus):
-            raise ValueError(f"a worker of {self.load.gpus} GPUs cannot hold GPUs {gpus}")
+    def _load(self, gpus: tuple[int, ...], workers: int) -> Load:
+        """Return what workers hold together: one with these GPUs, or any number without."""
+        load = self.load
+        if len(gpus) != load.gpus or not all(0 <= gpu < GPUS_PER_NODE_MAX for gpu in gpus):
+            raise ValueError(f"a worker of {load.gpus} GPUs cannot hold GPUs {gpus}")
+        if workers == 1:
+            return load
+        assert not gpus
+        return load._replace(
+            cpu_milli=load.cpu_milli * workers, memory_mib=load.memory_mib * workers
+        )
 
 
 Groups = Sequence[tuple[Shape, int]]

@@ -22,8 +22,9 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-# Far above any sum of amounts: 64 GPUs of 10^7 MiB, 10^6 workers of 10^9 MiB are below 2^50, so
-# that int64 columns cannot overflow, and neither can a product of an amount with 1,000.
+# Columns are int64 and cannot overflow: `model.bounds` caps a gang at 10^6 workers and each of a
+# worker's amounts at 10^9, so what is free of a node stays within 10^15, below 2^52 either way
+# (`test_grid_caps`), and no column is ever multiplied by more than 2^10.
 UNLIMITED: Final = 1 << 52
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from noljima.model.placements import Placement
@@ -113,27 +114,40 @@ class Cycle:
         ]
 
     def choose(
-        self, ticket: Ticket, candidates: list[Ticket], nodes: Sequence[NodeId] | None = None
+        self,
+        ticket: Ticket,
+        candidates: list[Ticket],
+        nodes: Sequence[NodeId] | None = None,
+        *,
+        loss_max_milli_s: float = math.inf,
     ) -> list[Ticket]:
         """Choose whom to evict so that the job fits, on `nodes` if they are given; [] for nobody.
 
         Those who lose least go first, and the latest among equals. Whoever then turns out not to
-        be in the way stays.
+        be in the way stays. Nobody goes where more GPU time would be lost than allowed.
         """
-        space = (self.soon or self.trial).copy()
-        if space.gpu_milli_free + sum(c.gpu_milli for c in candidates) < ticket.gpu_milli:
+        space = self.soon or self.trial
+        missing_milli = ticket.gpu_milli - space.gpu_milli_free
+        if sum(c.gpu_milli for c in candidates) < missing_milli:
             return []
+        # 1. The least loss first.
         now_s = self.state.now_s
         loss_s = {candidate: candidate.loss_s(now_s) for candidate in candidates}
         candidates.sort(key=lambda candidate: (loss_s[candidate], -candidate.number))
-        chosen = _enough(space, ticket.demand, candidates, nodes)
+        # 2. Mostly the GPUs alone tell that it would be too much, before any node is looked at.
+        rising = ((candidate, loss_s[candidate]) for candidate in candidates)
+        if _least_loss_milli_s(missing_milli, rising) > loss_max_milli_s:
+            return []
+        # 3. As many as it takes, then without those who are not in the way.
+        chosen, space = _enough(space, ticket.demand, candidates, nodes)
         needed: list[Ticket] = []
         for other in sorted(chosen, key=lambda o: (-loss_s[o] * o.gpu_milli, o.number)):
             space.hold(other.demand, other.placement)
             if not _fits(space, ticket.demand, nodes):
                 space.give_back(other.demand, other.placement)
                 needed.append(other)
-        return needed
+        lost_milli_s = sum(loss_s[other] * other.gpu_milli for other in needed)
+        return needed if lost_milli_s <= loss_max_milli_s else []
 
     def evict(self, victims: list[Ticket], ticket: Ticket) -> None:
         """Plan evictions for the job."""
@@ -152,17 +166,46 @@ def _fits(space: Space, demand: Demand, nodes: Sequence[NodeId] | None) -> bool:
     return space.copy().take_at(demand, nodes) is not None
 
 
+def _least_loss_milli_s(missing_milli: int, loss_s: Iterable[tuple[Ticket, float]]) -> float:
+    """Say how much any choice that frees so many GPUs loses at least; the least loss comes first.
+
+    Rounded down, so that it never says more than the sum over a choice does.
+    """
+    lost_milli_s = 0.0
+    for ticket, seconds in loss_s:
+        if missing_milli <= 0:
+            break
+        lost_milli_s += seconds * min(ticket.gpu_milli, missing_milli)
+        missing_milli -= ticket.gpu_milli
+    return lost_milli_s * (1.0 - 1e-9)
+
+
 def _enough(
-    space: Space, demand: Demand, candidates: list[Ticket], nodes: Sequence[NodeId] | None
-) -> list[Ticket]:
-    """Free candidates into `space` one by one until the gang fits; [] where it never does."""
-    chosen: list[Ticket] = []
-    for candidate in candidates:
-        space.give_back(candidate.demand, candidate.placement)
-        chosen.append(candidate)
-        if _fits(space, demand, nodes):
-            return chosen
-    return []
+    space: Space, demand: Demand, candidates: Sequence[Ticket], nodes: Sequence[NodeId] | None
+) -> tuple[Sequence[Ticket], Space]:
+    """Find the fewest candidates from the front without whom the gang fits, and the space then.
+
+    Nobody where it does not fit without all of them. The more is free the better it fits, so that
+    halving finds them.
+    """
+    if not _fits(_without(space, candidates), demand, nodes):
+        return (), space
+    few, many = 0, len(candidates)
+    while many - few > 1:
+        middle = (few + many) // 2
+        trial = _without(space, candidates[few:middle])
+        if _fits(trial, demand, nodes):
+            many = middle
+        else:
+            few, space = middle, trial
+    return candidates[:many], _without(space, candidates[few:many])
+
+
+def _without(space: Space, tickets: Sequence[Ticket]) -> Space:
+    space = space.copy()
+    for ticket in tickets:
+        space.give_back(ticket.demand, ticket.placement)
+    return space
 
 
 class Backfill:

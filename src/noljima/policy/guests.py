@@ -106,6 +106,8 @@ class GuestPolicy:
 
     def fill(self, cycle: Cycle, head: Ticket) -> None:
         """Fill what is left with guests, and with others as far as they do not delay the head."""
+        if cycle.trial.gpu_milli_free <= 0:
+            return
         refused: set[Demand] = set()
         backfill: Backfill | None = None
         for ticket in _behind(cycle, head):
@@ -141,20 +143,20 @@ class GuestPolicy:
             return True
         if cycle.keep_for(ticket):
             return True
-        victims = cycle.choose(ticket, cycle.candidates(ticket))
-        if not victims or not self._worth_it(cycle.state, ticket, victims):
+        loss_max_milli_s = self._loss_max_milli_s(cycle.state, ticket)
+        candidates = cycle.candidates(ticket)
+        victims = cycle.choose(ticket, candidates, loss_max_milli_s=loss_max_milli_s)
+        if not victims:
             return False
         cycle.evict(victims, ticket)
         return cycle.keep_for(ticket)
 
-    def _worth_it(self, state: SchedulerState, ticket: Ticket, victims: list[Ticket]) -> bool:
-        lost_milli_s = sum(victim.loss_s(state.now_s) * victim.gpu_milli for victim in victims)
-        if lost_milli_s == 0.0:
-            return True
+    def _loss_max_milli_s(self, state: SchedulerState, ticket: Ticket) -> float:
+        """Say how much GPU time evictions may throw away for a job that is not due."""
         if state.lost_milli_s > self._terms.lost_share_max * state.held_milli_s:
-            return False
+            return 0.0
         waited_milli_s = ticket.gpu_milli * (state.now_s - ticket.submit_s)
-        return lost_milli_s <= self._terms.loss_per_wait * waited_milli_s
+        return self._terms.loss_per_wait * waited_milli_s
 
 
 def _behind(cycle: Cycle, head: Ticket) -> Iterable[Ticket]:

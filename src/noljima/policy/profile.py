@@ -53,11 +53,11 @@ class Profile:
         self, demand: Demand, placement: Placement, start_s: float, duration_s: float
     ) -> None:
         """Take back a hold."""
-        for index in range(self._split(start_s), self._split(start_s + duration_s)):
+        for index in range(self._split(start_s), self._split(_end(start_s, duration_s))):
             self._steps[index].give_back(demand, placement)
 
     def _hold(self, first: int, demand: Demand, duration_s: float) -> Placement | None:
-        end_s = self._times[first] + duration_s
+        end_s = _end(self._times[first], duration_s)
         common = self._steps[first]
         if not common.fits(demand):
             return None
@@ -71,7 +71,7 @@ class Profile:
             common = common.copy()
         placement = common.take(demand)
         assert not isinstance(placement, Refusal)
-        for index in range(first, max(self._split(end_s), first + 1)):
+        for index in range(first, self._split(end_s)):
             self._steps[index].hold(demand, placement)
         return placement
 
@@ -83,3 +83,8 @@ class Profile:
         self._times.insert(index + 1, at_s)
         self._steps.insert(index + 1, self._steps[index].copy())
         return index + 1
+
+
+def _end(start_s: float, duration_s: float) -> float:
+    """Return when a hold ends: never in the moment in which it begins, or it could not be found."""
+    return max(start_s + duration_s, math.nextafter(start_s, math.inf))

@@ -94,7 +94,7 @@ class QueuePolicy:
 
 
 def start_in_order(state: SchedulerState, plan: Plan, trial: Space) -> Ticket | None:
-    """Plan the start of jobs from the head of the line while they fit; return the first that does not."""
+    """Plan the start of jobs in order while they fit; return the first that does not."""
     for ticket in state.line:
         if not trial.fits(ticket.demand):
             return ticket

@@ -49,7 +49,7 @@ class Witness:
                     source.started(self._jobs[command.job][1], events[-1].at_s)
 
     def _submitted(self, event: Submitted) -> None:
-        assert event.oracle_s is not None, "predictions are judged on traces, where the end is known"
+        assert event.oracle_s is not None, "predictions are judged where the end is known"
         self._jobs[event.job.id] = (len(self.run_s), event.job, event.oracle_s)
         self.run_s.append(event.oracle_s)
         for name, source in self._sources.items():

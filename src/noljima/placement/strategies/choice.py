@@ -11,7 +11,7 @@ from noljima.placement.shapes import Field, Shape
 def one_by_one(shape: Shape, field: Field, workers: int) -> Iterator[tuple[int, int]]:
     """Give the cheapest node again for each worker; among equals the first in node order."""
     for _ in range(workers):
-        yield int(shape.costs_of(field.column).argmin()), 1
+        yield shape.cheapest(field.column)[1], 1
 
 
 def fullest(shape: Shape, state: int) -> tuple[int, ...]:

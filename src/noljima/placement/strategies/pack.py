@@ -54,18 +54,19 @@ class Pack:
 
     def rows(self, shape: Shape, field: Field, workers: int) -> Iterator[tuple[int, int]]:
         """Give the one best node where it holds all workers, else the fewest nodes."""
-        costs = shape.costs_of(field.column)
+        costs, first = shape.cheapest(field.column)
         if workers > 1:
             capacity = shape.capacity.take(field.column)
             if capacity.max() < workers:
                 yield from _fewest(shape, field, np.minimum(capacity, workers), workers)
                 return
             costs[capacity < workers] = np.inf
-        first = int(costs.argmin())
+            first = int(costs.argmin())
         if _from_front(shape, int(field.column[first]), workers):
             yield first, workers
         else:
-            yield len(costs) - 1 - int(costs[::-1].argmin()), workers
+            # The last of those that cost the same; bytes are searched backwards fastest.
+            yield (costs == costs[first]).tobytes().rfind(b"\x01"), workers
 
 
 def _from_front(shape: Shape, state: int, workers: int) -> bool:

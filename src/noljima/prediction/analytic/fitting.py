@@ -135,11 +135,13 @@ def fit_population(found: Sample) -> Fit:
 def population(fit: Fit) -> Population:
     """Return mean and spread of the types in a fit; the spread leans on what was believed before.
 
-    Few types tell little of how far the next may lie, so the first belief counts as one type more.
+    Few types tell little of how far the next may lie, so the first belief counts as one type more;
+    a trait that no product told anything of keeps it.
     """
     traits = np.array(fit.traits)
     between = len(traits) * traits.var(axis=0) + np.array(PRIOR_DEVIATION) ** 2
-    deviation = np.sqrt(between / (len(traits) + 1))
+    told = traits.std(axis=0) > 0.0
+    deviation = np.where(told, np.sqrt(between / (len(traits) + 1)), np.array(PRIOR_DEVIATION))
     mean = traits.mean(axis=0)
     return Population(Traits(*map(float, mean)), Traits(*map(float, deviation)), fit.shared)
 

@@ -11,6 +11,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noljima.prediction.analytic import matmul
 from noljima.prediction.analytic.device import Device
@@ -30,13 +31,13 @@ class Gpu(NamedTuple):
 
 
 class MatrixProduct(NamedTuple):
-    """`count` products (batch x rows x depth) by (batch x depth x columns)."""
+    """`repeat` products (batch x rows x depth) by (batch x depth x columns)."""
 
     rows: float
     depth: float
     columns: float
     batch: float = 1.0
-    count: float = 1.0
+    repeat: float = 1.0
     batched: bool = False
     elements: float | None = None
     """Elements moved, where they are not those of the operands and the result."""
@@ -44,14 +45,14 @@ class MatrixProduct(NamedTuple):
     @property
     def flops(self) -> float:
         """Count multiplications and additions."""
-        return 2.0 * self.count * self.batch * self.rows * self.depth * self.columns
+        return 2.0 * self.repeat * self.batch * self.rows * self.depth * self.columns
 
 
 class Stream(NamedTuple):
-    """`count` kernels that read and write so many elements together, and compute next to nothing."""
+    """`repeat` kernels that each move so many elements, and compute next to nothing."""
 
     elements: float
-    count: float = 1.0
+    repeat: float = 1.0
 
 
 class Way(NamedTuple):
@@ -98,9 +99,9 @@ def plain(*kernels: MatrixProduct | Stream) -> Step:
     )
 
 
-def repeated(load: Load, count: float) -> Load:
+def repeated(load: Load, repeat: float) -> Load:
     """Return the load with each of its kernels so many times."""
-    return tuple(tuple(_repeated(way, count) for way in step) for step in load)
+    return tuple(tuple(_repeated(way, repeat) for way in step) for step in load)
 
 
 def flops(load: Load) -> float:
@@ -129,9 +130,9 @@ def stream_s(elements: float, gpu: Gpu, precision: Precision) -> float:
     return max(math.exp(gpu.traits.floor), elements * precision.element_bytes / rate)
 
 
-def _repeated(way: Way, count: float) -> Way:
-    products = tuple(product._replace(count=product.count * count) for product in way.products)
-    streams = tuple(stream._replace(count=stream.count * count) for stream in way.streams)
+def _repeated(way: Way, repeat: float) -> Way:
+    products = tuple(product._replace(repeat=product.repeat * repeat) for product in way.products)
+    streams = tuple(stream._replace(repeat=stream.repeat * repeat) for stream in way.streams)
     return Way(products, streams)
 
 
@@ -145,14 +146,16 @@ def _ways_s(ways: list[Way], gpu: Gpu, precision: Precision) -> tuple[Floats, Fl
         np.add.at(arithmetic, owners, np.where(bound, 0.0, seconds))
         np.add.at(memory, owners, np.where(bound, seconds, 0.0))
     for at, way in enumerate(ways):
-        moved = (stream.count * stream_s(stream.elements, gpu, precision) for stream in way.streams)
+        moved = (
+            stream.repeat * stream_s(stream.elements, gpu, precision) for stream in way.streams
+        )
         memory[at] += sum(moved)
     return arithmetic, memory
 
 
 def _products_s(
     products: list[MatrixProduct], gpu: Gpu, precision: Precision
-) -> tuple[Floats, Floats]:
+) -> tuple[Floats, NDArray[np.bool_]]:
     """Return the seconds of each product with its repetitions, and whether memory bounds it."""
     shapes = Shapes(*np.array([_sizes(product) for product in products], dtype=np.float64).T)
     machine = matmul.machine(gpu.device, precision)
@@ -160,8 +163,9 @@ def _products_s(
     traffic = np.where(given < 0.0, shapes.elements, given) * machine.element_bytes
     traits = trait_columns(np.array(gpu.traits))
     found = matmul.times(shapes, machine, traits, Shared(*np.array(gpu.shared)), traffic)
-    counts = np.array([product.count for product in products])
-    return np.exp(found.whole) * counts, found.memory > found.arithmetic
+    repeats = np.array([product.repeat for product in products])
+    seconds: Floats = np.exp(found.whole) * repeats
+    return seconds, found.memory > found.arithmetic
 
 
 def _sizes(product: MatrixProduct) -> tuple[float, ...]:

@@ -1,0 +1,65 @@
+"""Fit on every measured table, and write the constants into the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from bench.analytic import products
+from bench.analytic.products import Measured
+from noljima.prediction.analytic import fitting
+from noljima.prediction.analytic.fitting import Fit
+
+TARGET: Final = (
+    Path(__file__).parents[2] / "src" / "noljima" / "prediction" / "analytic" / "fitted.py"
+)
+
+_HEADER: Final = '''"""Traits of the measured GPU types, and what those types have in common.
+
+Written by `python -m bench.analytic --fit`; do not edit. Fitted on {rows:,} fp32 matrix products of
+{types} GPU types that the authors of NeuSight published (Lee, Phanishayee and Mahajan, ASPLOS 2025,
+tables `op_test_linear` and `op_test_bmm`): at most {sample} of each type and kind, drawn with seed
+{seed}. What they reach of them in the tables' other rows is in docs/analytic.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from noljima.prediction.analytic.fitting import Population
+from noljima.prediction.analytic.traits import Shared, Traits
+'''
+
+
+def write(measured: Measured, target: Path = TARGET) -> None:
+    """Fit all types together and write the module."""
+    names = sorted(measured)
+    fit = products.fit(measured, names)
+    target.write_text(_module(names, fit, sum(map(len, measured.values()))))
+
+
+def _module(names: Sequence[str], fit: Fit, rows: int) -> str:
+    found = fitting.population(fit)
+    lines = [
+        _HEADER.format(rows=rows, types=len(names), sample=products.SAMPLE, seed=products.SEED),
+        f"SHARED: Final = Shared({_numbers(fit.shared)})",
+        "POPULATION: Final = Population(",
+        f"    Traits({_numbers(found.mean)}),",
+        f"    Traits({_numbers(found.deviation)}),",
+        "    SHARED,",
+        ")",
+        "TRAITS: Final[Mapping[str, Traits[float]]] = {",
+        *(
+            f'    "{name}": Traits({_numbers(traits)}),'
+            for name, traits in zip(names, fit.traits, strict=True)
+        ),
+        "}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.4f}" for value in values)

@@ -103,6 +103,7 @@ class Engine:
         now_s = events[-1].at_s
         assert now_s >= self.state.now_s, f"time goes back from {self.state.now_s} to {now_s}"
         self.state.now_s = now_s
+        self.estimates.advance(now_s)
         # 1. The strict queue reaches this moment.
         if self.state.shadow is not None:
             self._become_due(self.state.shadow.catch_up(now_s))
@@ -220,6 +221,7 @@ class Engine:
             self._commands.append(Stop(event.job))
             return
         self._leave_queue(ticket)
+        self.estimates.forget(ticket.job)
         ticket.state = change(event.job, ticket.state, State.CANCELLED)
         del self.tickets[event.job]
 
@@ -353,6 +355,7 @@ class Engine:
             state.shadow.raise_anchor(ticket)
             ticket.anchored = False
         state.strays.pop(ticket.job.id, None)
+        self.estimates.stopped(ticket.job)
         self._stale = True
 
     def _stop(self, ticket: Ticket) -> None:
@@ -426,6 +429,7 @@ class Engine:
         ticket.expected_end_s = state.now_s + ticket.remaining_s()
         state.running[job] = ticket
         state.ends.add(ticket)
+        self.estimates.started(ticket.job)
         if ticket.due_s < NEVER_S:
             self._anchor(ticket)
         self._commands.append(Start(job, planned.placement, planned.guest))

@@ -66,14 +66,15 @@ class History:
         self._experts = ExpertWeights(count=len(_THETAS))
         self._pending: dict[JobId, _Pending] = {}
         self._running: dict[Hashable, dict[JobId, float]] = {}
+        self._now_s = 0.0
 
-    def predict(self, job: Job, at_s: float, oracle_s: float | None) -> Estimate:  # noqa: ARG002 - not clairvoyant
+    def predict(self, job: Job, oracle_s: float | None) -> Estimate:  # noqa: ARG002 - not clairvoyant
         """Return calibrated quantiles, with the whole distribution in short."""
         keys = _keys(job)
         log_limit_s = math.log(max(limit_of(job), 1.0))
-        experts = self._expert_distributions(keys, log_limit_s, at_s)
+        experts = self._expert_distributions(keys, log_limit_s)
         mixture = self._mixed(job, experts, log_limit_s)
-        mixture = self._with_siblings(keys[_SIBLING_KEY], mixture, at_s)
+        mixture = self._with_siblings(keys[_SIBLING_KEY], mixture)
         log_s = np.maximum.accumulate(mixture.log_quantiles(self._levels.levels))
         quantiles_s = np.exp(np.minimum(log_s, log_limit_s))
         taus = np.array(TAUS)
@@ -83,11 +84,15 @@ class History:
         q50_s, q80_s, q95_s = quantiles_s.tolist()
         return Estimate(q50_s, q80_s, q95_s, mixture.compact())
 
-    def started(self, job: Job, at_s: float) -> None:
+    def advance(self, at_s: float) -> None:
+        """Take note of the time."""
+        self._now_s = at_s
+
+    def started(self, job: Job) -> None:
         """Take note that a job runs: it tells its siblings something from now on."""
         pending = self._pending.get(job.id)
         if pending is not None:
-            self._running.setdefault(pending.keys[_SIBLING_KEY], {})[job.id] = at_s
+            self._running.setdefault(pending.keys[_SIBLING_KEY], {})[job.id] = self._now_s
 
     def stopped(self, job: Job) -> None:
         """Take note that a job no longer runs, whatever the reason."""
@@ -98,7 +103,7 @@ class History:
         if siblings is not None and siblings.pop(job.id, None) is not None and not siblings:
             del self._running[pending.keys[_SIBLING_KEY]]
 
-    def learn(self, job: Job, run_s: float, at_s: float) -> None:
+    def learn(self, job: Job, run_s: float) -> None:
         """Remember a finished run, judge the experts by it and calibrate."""
         self.stopped(job)
         pending = self._pending.pop(job.id, None)
@@ -106,7 +111,7 @@ class History:
         log_s = math.log(max(run_s, 1.0))
         log_limit_s = math.log(max(limit_of(job), 1.0))
         for key in keys:
-            self._rings.add(key, log_s, log_limit_s, at_s)
+            self._rings.add(key, log_s, log_limit_s, self._now_s)
         if pending is not None:
             self._levels.learn(run_s, pending.quantiles_s)
             taus = np.array(TAUS)
@@ -119,11 +124,11 @@ class History:
         self._pending.pop(job.id, None)
 
     def _expert_distributions(
-        self, keys: tuple[Hashable, ...], log_limit_s: float, at_s: float
+        self, keys: tuple[Hashable, ...], log_limit_s: float
     ) -> list[Distribution]:
         rings = self._rings
         rows = rings.rows_of(keys)
-        weights = rings.weights(rows, at_s, _HALF_LIFE_S)
+        weights = rings.weights(rows, self._now_s, _HALF_LIFE_S)
         seen = weights.sum(axis=1)
         filled = weights.ravel() > 0.0
         # The two experts: the run time itself, and its share of the limit times this job's limit.
@@ -161,12 +166,12 @@ class History:
             np.concatenate([*weights, np.full(len(tail), _TAIL / len(tail))]),
         )
 
-    def _with_siblings(self, key: Hashable, mixture: Distribution, at_s: float) -> Distribution:
+    def _with_siblings(self, key: Hashable, mixture: Distribution) -> Distribution:
         siblings = self._running.get(key)
         if not siblings:
             return mixture
         began_s = np.array(list(siblings.values())[-_SIBLINGS_MAX:])
-        return censored(mixture, np.log(np.maximum(at_s - began_s, 1.0)), _SIBLING_WEIGHT)
+        return censored(mixture, np.log(np.maximum(self._now_s - began_s, 1.0)), _SIBLING_WEIGHT)
 
 
 def _keys(job: Job) -> tuple[Hashable, ...]:

@@ -7,7 +7,8 @@ is correct. `Guarded` stands between every source and the engine, and is the onl
 from __future__ import annotations
 
 import math
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final, Protocol, runtime_checkable
 
 from noljima.model import bounds
 from noljima.model.estimate import Estimate
@@ -33,6 +34,27 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class Follower(Protocol):
+    """What a source implements besides `Source` to be told of the time and of what runs."""
+
+    def advance(self, at_s: float) -> None:
+        """Take note of the time; it comes before whatever else happens at it."""
+        ...
+
+    def started(self, job: Job) -> None:
+        """Take note that a job runs."""
+        ...
+
+    def stopped(self, job: Job) -> None:
+        """Take note that a job no longer runs, whether it has finished or will run again."""
+        ...
+
+    def forget(self, job: Job) -> None:
+        """Take note that a job will never run."""
+        ...
+
+
 def limit_of(job: Job) -> float:
     """Return the job's limit, or what stands for it where it has none."""
     return UNLIMITED_S if job.limit_s is None else job.limit_s
@@ -43,6 +65,7 @@ class Guarded:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._follower = source if isinstance(source, Follower) else None
         self.failures = 0
         self.last_failure = ""
 
@@ -71,6 +94,33 @@ class Guarded:
         """Pass a finished run on; a source that cannot learn it is counted, not believed."""
         try:
             self._source.learn(job, run_s)
+        except Exception as error:  # noqa: BLE001 - any failure of a source is the same to us
+            self._note(f"{type(error).__name__}: {error}")
+
+    def advance(self, at_s: float) -> None:
+        """Pass the time on to a source that follows it."""
+        if self._follower is not None:
+            self._tell(lambda follower: follower.advance(at_s))
+
+    def started(self, job: Job) -> None:
+        """Tell a source that follows what runs."""
+        if self._follower is not None:
+            self._tell(lambda follower: follower.started(job))
+
+    def stopped(self, job: Job) -> None:
+        """Tell a source that follows what runs."""
+        if self._follower is not None:
+            self._tell(lambda follower: follower.stopped(job))
+
+    def forget(self, job: Job) -> None:
+        """Tell a source that follows what runs."""
+        if self._follower is not None:
+            self._tell(lambda follower: follower.forget(job))
+
+    def _tell(self, what: Callable[[Follower], None]) -> None:
+        assert self._follower is not None
+        try:
+            what(self._follower)
         except Exception as error:  # noqa: BLE001 - any failure of a source is the same to us
             self._note(f"{type(error).__name__}: {error}")
 

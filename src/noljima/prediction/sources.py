@@ -16,9 +16,17 @@ from noljima.prediction.oracle import (
 from noljima.prediction.source import Source
 from noljima.prediction.user_limit import UserLimit
 
+
+def _history(seed: int) -> Source:  # noqa: ARG001 - it draws no chance
+    from noljima.prediction.history import History  # noqa: PLC0415 - numpy, only where it is used
+
+    return History()
+
+
 _PLAIN: Final[Mapping[str, tuple[str, Callable[[int], Source]]]] = {
     "limit": ("the user's own limit", lambda _: UserLimit()),
     "last-two": ("mean of the user's last two run times (Tsafrir et al.)", lambda _: LastTwo()),
+    "history": ("past runs like it: a calibrated back-off mixture", _history),
     "true": ("the truth, which only a simulation knows", lambda _: TrueRunTime()),
     "random": ("log-uniform chance: knows nothing", RandomRunTime),
     "adversarial": ("the truth turned upside down", lambda _: AdversarialRunTime()),

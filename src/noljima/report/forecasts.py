@@ -37,6 +37,8 @@ class Witness:
 
     def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:
         """Let the sources predict who was submitted and learn from who has finished."""
+        for source in self._sources.values():
+            source.advance(events[-1].at_s)
         for event in events:
             if type(event) is Finished:
                 self._finished(event)
@@ -46,7 +48,7 @@ class Witness:
         for command in commands:
             if type(command) is Start:
                 for source in self._sources.values():
-                    source.started(self._jobs[command.job][1], events[-1].at_s)
+                    source.started(self._jobs[command.job][1])
 
     def _submitted(self, event: Submitted) -> None:
         assert event.oracle_s is not None, "predictions are judged where the end is known"
@@ -54,14 +56,15 @@ class Witness:
         self.run_s.append(event.oracle_s)
         for name, source in self._sources.items():
             began_s = time.perf_counter()
-            estimate = source.predict(event.job, event.at_s, None)
+            estimate = source.predict(event.job, None)
             self.predicting_s[name] += time.perf_counter() - began_s
             self.quantiles_s[name].append((estimate.q50_s, estimate.q80_s, estimate.q95_s))
 
     def _finished(self, event: Finished) -> None:
         _, job, run_s = self._jobs[event.job]
         for source in self._sources.values():
-            source.learn(job, run_s, event.at_s)
+            source.stopped(job)
+            source.learn(job, run_s)
 
 
 def coverage(run_s: Floats, quantiles_s: Floats) -> Floats:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import fmean
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -161,6 +161,7 @@ _WIDTH: Final = 720
 _HEIGHT: Final = 440
 _LEFT: Final = 56
 _BOTTOM: Final = 40
+_FULL_FROM: Final = 70
 _COLOURS: Final = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#8c8c8c",
     "#7a3b9e",
@@ -169,41 +170,58 @@ _COLOURS: Final = (
 
 
 def svg(curves: Sequence[Curve]) -> str:
-    """Draw allocation against what was asked for, a line for each placement."""
-    means = averaged(curves)
+    """Draw allocation against what was asked for, a line for each placement, the best on top.
+
+    Where the cluster fills up, only that part is drawn: before it nothing is left out anywhere.
+    """
+    means = sorted(averaged(curves), key=lambda curve: -curve.allocated[-1])
     right = max((len(curve.allocated) for curve in means), default=2) - 1 or 1
-    width, height = _WIDTH - _LEFT - 20, _HEIGHT - _BOTTOM - 20
-
-    def at(asked: float, allocated: float) -> str:
-        across = _LEFT + asked * width / right
-        return f"{across:.1f},{20 + (100 - allocated) * height / 100:.1f}"
-
+    scale = _Scale(low=_FULL_FROM if right >= 100 else 0, right=right)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}">',
         '<g font-family="sans-serif" font-size="12">',
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',
-        *_axes(right, at),
+        *_axes(scale),
     ]
     for place, curve in enumerate(means):
         colour = _COLOURS[place % len(_COLOURS)]
-        points = " ".join(at(asked, share) for asked, share in enumerate(curve.allocated))
-        parts.append(f'<polyline fill="none" stroke="{colour}" points="{points}"/>')
-        below = _HEIGHT - _BOTTOM - 14 - 16 * place
-        words = f"{curve.placement} {curve.allocated[-1]:.2f} %"
+        points = " ".join(
+            f"{scale.across(asked):.1f},{scale.down(share):.1f}"
+            for asked, share in enumerate(curve.allocated)
+            if asked >= scale.low and share >= scale.low
+        )
         parts.append(
-            f'<text x="{_WIDTH - 30}" y="{below}" text-anchor="end" fill="{colour}">{words}</text>'
+            f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{points}"/>'
+        )
+        words = f"{curve.placement} {curve.allocated[-1]:.2f} %"
+        across, down = _WIDTH - 30, _HEIGHT - _BOTTOM - 16 * (len(means) - place)
+        parts.append(
+            f'<text x="{across}" y="{down}" text-anchor="end" fill="{colour}">{words}</text>'
         )
     return "\n".join([*parts, "</g>", "</svg>", ""])
 
 
-def _axes(right: int, at: Callable[[float, float], str]) -> Iterator[str]:
-    """Draw lines at every 20 percent, with their numbers and what they count."""
-    for share in range(0, 101, 20):
-        (left, level), (end, _) = at(0, share).split(","), at(right, share).split(",")
-        yield f'<path stroke="#ddd" d="M{left},{level}H{end}"/>'
+class _Scale(NamedTuple):
+    """Where percents are drawn."""
+
+    low: int
+    right: int
+
+    def across(self, asked: float) -> float:
+        return _LEFT + (asked - self.low) * (_WIDTH - _LEFT - 20) / (self.right - self.low)
+
+    def down(self, allocated: float) -> float:
+        return 20 + (100 - allocated) * (_HEIGHT - _BOTTOM - 20) / (100 - self.low)
+
+
+def _axes(scale: _Scale) -> Iterator[str]:
+    """Draw lines at every ten percent, with their numbers and what they count."""
+    for share in range(scale.low, 101, 10):
+        level = f"{scale.down(share):.1f}"
+        yield f'<path stroke="#ddd" d="M{_LEFT},{level}H{scale.across(scale.right):.1f}"/>'
         yield f'<text x="{_LEFT - 8}" y="{level}" text-anchor="end">{share}</text>'
-    for asked in range(0, right + 1, 20):
-        across, level = at(asked, 0).split(",")
-        yield f'<text x="{across}" y="{float(level) + 16}" text-anchor="middle">{asked}</text>'
+    for asked in range(scale.low, scale.right + 1, 10):
+        across, below = scale.across(asked), _HEIGHT - _BOTTOM + 16
+        yield f'<text x="{across:.1f}" y="{below}" text-anchor="middle">{asked}</text>'
     words = "GPUs asked for, percent of the cluster (up: percent allocated)"
     yield f'<text x="{_WIDTH // 2}" y="{_HEIGHT - 6}" text-anchor="middle">{words}</text>'

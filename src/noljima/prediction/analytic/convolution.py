@@ -48,9 +48,12 @@ def image_gradient(layer: Convolution, samples: float, style: ConvolutionStyle) 
 
 
 def kernel_gradient(layer: Convolution, samples: float) -> Step:
-    """Return the gradient of the weights: a product as deep as there are positions."""
-    rows, columns = layer.outputs / layer.groups, layer.inputs / layer.groups * layer.taps
-    return (_product(layer, samples, rows, _positions(layer, samples), columns),)
+    """Return the gradient of the weights.
+
+    It has the forward pass's multiplications with the positions as depth, which the libraries
+    split over the whole GPU: it takes what the forward pass takes.
+    """
+    return (_direct(layer, samples),)
 
 
 def _direct(layer: Convolution, samples: float) -> Way:

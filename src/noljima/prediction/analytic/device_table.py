@@ -1,6 +1,6 @@
 """The GPU types that are known by name, with where each figure was published.
 
-Peaks are dense and at the boost clock of the sheet. What a GPU reaches of them is not a property
+Peaks are dense, at the boost clock of the sheet where not said otherwise. What a GPU reaches of them is not a property
 of its sheet: that is measured, and lives in `fitted`.
 """
 
@@ -63,9 +63,9 @@ _CDNA = "AMD CDNA 2 architecture whitepaper"
 
 DEVICES: Final = (
     Device(
-        # One of the board's two GPUs, at its boost clock.
+        # One of the board's two GPUs, at the base clock it keeps where nobody set it higher.
         name="K80",
-        peak_flops=_peaks(4.37),
+        peak_flops=_peaks(2.8),
         bandwidth=240 * _GIGA,
         memory_bytes=12 * GIB,
         multiprocessors=13,

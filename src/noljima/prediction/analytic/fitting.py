@@ -8,6 +8,7 @@ by their absolute error (Huber), because a busy machine makes some products far 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -31,8 +32,8 @@ from noljima.prediction.analytic.traits import (
 NOISE: Final = 0.05
 """Deviation of ln seconds between two measurements of one product; beyond it errors count once."""
 
-PRIOR: Final = Traits(-0.3, -1.5, -11.7, -0.3, -1.0, 19.8, -0.05, -0.3, 0.12, 0.12)
-PRIOR_DEVIATION: Final = Traits(0.4, 0.7, 0.5, 0.2, 1.2, 0.7, 0.15, 0.2, 0.15, 0.15)
+PRIOR: Final = Traits(-0.3, -1.5, -11.7, -0.2, -1.0, 19.8, -0.05, -0.3, 0.12, 0.12)
+PRIOR_DEVIATION: Final = Traits(0.4, 0.7, 0.5, 0.05, 1.2, 0.7, 0.15, 0.2, 0.15, 0.15)
 """What is believed before anything was measured."""
 SHARED_PRIOR: Final = Shared(0.5, 3.0, 1.1, 0.0, 0.7, 0.8)
 SHARED_DEVIATION: Final = Shared(0.5, 0.7, 0.4, 0.7, 0.4, 0.3)
@@ -156,6 +157,12 @@ def fit_traits(probes: Sequence[Product], device: Device, prior: Population) -> 
     problem = _Problem(found, 1, len(spread))
     best = most_probable(problem, start, spread, weight=found.weight, noise=NOISE)
     return Traits(*map(float, best[:TRAIT_COUNT]))
+
+
+def with_bandwidth(prior: Population, share: float) -> Population:
+    """Return a population whose next type reaches this share of its memory bandwidth."""
+    mean = prior.mean._replace(bandwidth=math.log(share))
+    return prior._replace(mean=mean, deviation=prior.deviation._replace(bandwidth=NOISE))
 
 
 def _errors(found: Sample, traits: Floats, shared: Floats) -> Floats:

@@ -106,14 +106,13 @@ def times(
     its left operand on the fly.
     """
     corner = np.exp(shared.corner)
-    memory = np.log(_traffic(shapes, machine, traffic) / _bandwidth(machine, traits))
-    arithmetic = _arithmetic(shapes, machine, traits, shared)
+    if traffic is None:
+        traffic = shapes.elements * machine.element_bytes
+    memory = np.log(traffic / _bandwidth(machine, traits))
+    arithmetic = _tilings(shapes, machine, traits, shared)
+    arithmetic = arithmetic + np.log(_thrashing(shapes, machine, traits, shared, traffic))
     both = np.logaddexp(corner * arithmetic, corner * memory) / corner
     return Times(np.logaddexp(both, traits.floor), arithmetic, memory)
-
-
-def _traffic(shapes: Shapes, machine: Machine, traffic: Floats | None) -> Floats:
-    return shapes.elements * machine.element_bytes if traffic is None else traffic
 
 
 def _bandwidth(machine: Machine, traits: Traits[Floats]) -> Floats:
@@ -121,7 +120,7 @@ def _bandwidth(machine: Machine, traits: Traits[Floats]) -> Floats:
     return reached
 
 
-def _arithmetic(
+def _tilings(
     shapes: Shapes, machine: Machine, traits: Traits[Floats], shared: Shared[Floats]
 ) -> Floats:
     """Return the time of the tiling that a library would take: a soft minimum over all tilings."""
@@ -132,7 +131,7 @@ def _arithmetic(
         for parts in _SPLITS
     ]
     best: Floats = -_CHOICE * np.logaddexp.reduce([-way / _CHOICE for way in ways], axis=0)
-    return best + np.log(_thrashing(shapes, machine, traits, shared))
+    return best
 
 
 def _tiled(
@@ -179,7 +178,11 @@ def _price(trait: Floats, size: int) -> Floats:
 
 
 def _thrashing(
-    shapes: Shapes, machine: Machine, traits: Traits[Floats], shared: Shared[Floats]
+    shapes: Shapes,
+    machine: Machine,
+    traits: Traits[Floats],
+    shared: Shared[Floats],
+    traffic: Floats,
 ) -> Floats:
     """Return how much longer operands take that outgrow what the GPU can keep track of.
 
@@ -187,6 +190,7 @@ def _thrashing(
     speed to that, new ones next to nothing.
     """
     operands = (shapes.rows + shapes.columns) * shapes.depth * machine.element_bytes
+    operands = np.minimum(operands, traffic)
     over = np.exp(shared.thrash_power) * (np.log(operands) - traits.thrash_bytes)
     cost = np.exp(traits.thrash) * (shapes.depth / _THRASH_DEPTH) ** shared.thrash_depth
     return 1.0 + cost / (1.0 + np.exp(-over))

@@ -38,7 +38,7 @@ from noljima.store.journal import JournalError, JournalWriter
 from noljima.workload import cluster, jsonl
 from noljima.workload.reader import read_trace
 from noljima.workload.selection import Selection, parse_filter, parse_moment, select
-from noljima.workload.trace import Trace
+from noljima.workload.trace import Problem, Trace
 
 _FAULTS_MAX: Final = 100_000
 
@@ -132,10 +132,13 @@ def _scene(request: Request) -> Scene:
         nodes, shape = app.equal_nodes(request.nodes, request.gpus_per_node), request.gpus_per_node
     else:
         assert request.cluster is not None
-        nodes = cluster.read_nodes(request.cluster, strict=request.strict)
+        listing = cluster.read_nodes(request.cluster, strict=request.strict)
+        _warn(request.cluster.name, "skipped", listing.problems, listing.problem_count)
+        nodes = listing.items
         shape = max((node.gpus for node in nodes), default=0) or None
     trace = read_trace(request.trace, gpus_per_node=shape, strict=request.strict)
-    _warn(trace)
+    _warn(trace.name, "skipped", trace.problems, trace.problem_count)
+    _warn(trace.name, "mended", trace.notes, trace.note_count)
     trace = select(trace, _selection(request))
     if not trace.jobs:
         fail(f"{request.trace}: no job is left to run")
@@ -181,19 +184,15 @@ def _faults(request: Request, nodes: Sequence[Node], trace: Trace) -> Faults:
     return Faults(nodes=hit, start_failures=failing)
 
 
-def _warn(trace: Trace) -> None:
-    """Say on standard error what of the trace was skipped or mended."""
-    for kind, kept, count in (
-        ("skipped", trace.problems, trace.problem_count),
-        ("mended", trace.notes, trace.note_count),
-    ):
-        if count:
-            first = kept[0]
-            click.echo(
-                f"noljima: {trace.name}: {count:,} rows {kind}; "
-                f"the first is line {first.line}: {first.words}",
-                err=True,
-            )
+def _warn(name: str, kind: str, kept: Sequence[Problem], count: int) -> None:
+    """Say on standard error which rows of a file were skipped or mended."""
+    if count:
+        first = kept[0]
+        click.echo(
+            f"noljima: {name}: {count:,} rows {kind}; "
+            f"the first is line {first.line}: {first.words}",
+            err=True,
+        )
 
 
 def _tell(

@@ -80,11 +80,24 @@ class Claims:
                 return False
             missing.remove(place)
             trades.append((node, self._shadow.get(place, place)))
-        if missing:
+        if missing or not self._fulfil(trades, nodes, places):
             return False
         for one, other in trades:
             self._trade(one, other)
         return True
+
+    def _fulfil(
+        self,
+        trades: Sequence[tuple[NodeId, NodeId]],
+        nodes: Sequence[NodeId],
+        places: Sequence[NodeId],
+    ) -> bool:
+        """Say whether these nodes would stand for these places, as often each, after the trades."""
+        names = {node: self._real.get(node, node) for node in nodes}
+        names |= {node: self._real.get(node, node) for trade in trades for node in trade}
+        for one, other in trades:
+            names[one], names[other] = names[other], names[one]
+        return Counter(names[node] for node in nodes) == Counter(places)
 
     def _may_trade(self, one: NodeId, other: NodeId) -> bool:
         real_one, real_other = self.real((one, other))

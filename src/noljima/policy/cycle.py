@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import chain
 from typing import Protocol
 
 from noljima.model.placements import Placement
@@ -104,14 +106,37 @@ class Cycle:
             and ticket not in self.going
         )
 
+    @cached_property
+    def _loose(self) -> list[Ticket]:
+        """Who may be told to go and does not run where the strict queue has it."""
+        stopping = self.state.stopping
+        return [
+            ticket
+            for job, ticket in self.state.running.items()
+            if ticket.evictable and not ticket.anchored and job not in stopping
+        ]
+
+    @cached_property
+    def _loose_by_node(self) -> dict[NodeId, list[Ticket]]:
+        by_node: dict[NodeId, list[Ticket]] = {}
+        for ticket in self._loose:
+            for worker in ticket.placement.workers:
+                by_node.setdefault(worker.node, []).append(ticket)
+        return by_node
+
     def candidates(self, ticket: Ticket) -> list[Ticket]:
         """Return who could be evicted for a job that is not due."""
-        gives_way = self._rules.gives_way
-        return [
-            other
-            for other in self.state.running.values()
-            if gives_way(other, ticket) and self.evictable(other)
-        ]
+        gives_way, going = self._rules.gives_way, self.going
+        return [other for other in self._loose if other not in going and gives_way(other, ticket)]
+
+    def in_the_way(self, ticket: Ticket, nodes: Sequence[NodeId]) -> list[Ticket]:
+        """Return who can be evicted from these nodes, or from anywhere in a pool, for a due job."""
+        others: Iterable[Ticket] = self._loose
+        if nodes:
+            by_node = self._loose_by_node
+            # Each once, however many of its workers are there.
+            others = dict.fromkeys(chain.from_iterable(by_node.get(node, ()) for node in nodes))
+        return [other for other in others if other is not ticket and other not in self.going]
 
     def choose(
         self,

@@ -180,7 +180,7 @@ def _recall(cycle: Cycle, stray: Ticket) -> None:
         return
     nodes = shadow.claim(stray)
     space = (cycle.soon or cycle.trial).copy()
-    for other in [stray, *_in_the_way(cycle, stray, nodes)]:
+    for other in [stray, *cycle.in_the_way(stray, nodes)]:
         space.give_back(other.demand, other.placement)
     if space.take_at(stray.demand, nodes) is not None:
         cycle.evict([stray], stray)
@@ -193,23 +193,10 @@ def _secure_due(cycle: Cycle, ticket: Ticket) -> None:
     nodes = shadow.claim(ticket)
     if cycle.start_at(ticket, nodes) or cycle.keep_at(ticket, nodes):
         return
-    victims = cycle.choose(ticket, _in_the_way(cycle, ticket, nodes), nodes)
+    victims = cycle.choose(ticket, cycle.in_the_way(ticket, nodes), nodes)
     if victims:
         cycle.evict(victims, ticket)
         cycle.keep_at(ticket, nodes)
     elif cycle.trial.fits(ticket.demand):
         # A job that cannot be evicted stands there. Better elsewhere now than late.
         cycle.start(ticket)
-
-
-def _in_the_way(cycle: Cycle, ticket: Ticket, nodes: Sequence[NodeId]) -> list[Ticket]:
-    """Return who can be evicted from these nodes, or from anywhere in a pool, for a due job."""
-    places = set(nodes)
-    return [
-        other
-        for other in cycle.state.running.values()
-        if not other.anchored
-        and other is not ticket
-        and cycle.evictable(other)
-        and (not places or any(worker.node in places for worker in other.placement.workers))
-    ]

@@ -53,7 +53,6 @@ def build_space(kind: str, placement: str) -> Space:
         return Pool()
     if kind == GRID:
         from noljima.placement.grid import Grid  # noqa: PLC0415 - numpy is loaded only for nodes
-
         from noljima.placement.strategies import strategy_of  # noqa: PLC0415
 
         return Grid(strategy_of(placement))

@@ -7,7 +7,7 @@ something is broken is worth nothing when it is green.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import pytest
@@ -20,6 +20,7 @@ from noljima.placement.demand import Demand
 from noljima.placement.pool import Pool
 from noljima.placement.space import Space
 from noljima.policy import guests, queueing
+from noljima.policy.claims import Claims
 from noljima.policy.cycle import Cycle
 from noljima.policy.guests import GuestPolicy
 from noljima.policy.line import KeyedLine
@@ -57,25 +58,37 @@ def the_shadow_is_not_told_of_ends(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Shadow, "finish", lambda *_: None)
 
 
+def any_place_is_taken_for_the_claim(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Claims, "adopt", lambda *_: True)
+
+
+def places_are_renamed_without_a_second_look(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Claims, "_fulfil", lambda *_: True)
+
+
 def the_shadow_is_not_consulted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Engine, "_become_due", lambda *_: None)
 
 
 def due_jobs_are_evicted(patch: pytest.MonkeyPatch) -> None:
-    def anybody(cycle: Cycle, ticket: Ticket, nodes: object) -> list[Ticket]:  # noqa: ARG001 - anywhere
-        running = cycle.state.running.values()
-        return [other for other in running if other is not ticket and cycle.evictable(other)]
+    def anybody(cycle: Cycle) -> list[Ticket]:
+        return [other for other in cycle.state.running.values() if cycle.evictable(other)]
 
-    patch.setattr(guests, "_in_the_way", anybody)
+    patch.setattr(Cycle, "_loose", property(anybody))
     patch.setattr(GuestPolicy, "gives_way", lambda *_: True)
 
 
 def evictions_ignore_the_order(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(GuestPolicy, "gives_way", lambda _self, other, _ticket: not other.anchored)
+    patch.setattr(GuestPolicy, "gives_way", lambda *_: True)
 
 
 def whoever_stays_is_evicted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Cycle, "evictable", lambda self, ticket: ticket not in self.going)
+    def the_others_too(cycle: Cycle) -> list[Ticket]:
+        running = cycle.state.running.values()
+        stopping = cycle.state.stopping.values()
+        return [other for other in running if not other.anchored and other not in stopping]
+
+    patch.setattr(Cycle, "_loose", property(the_others_too))
 
 
 def evicted_jobs_go_to_the_end(patch: pytest.MonkeyPatch) -> None:
@@ -214,6 +227,7 @@ class Row(NamedTuple):
 CROWDED = Shape(gpus_max=8, jobs_max=60, gap_s_max=5)
 SLOW = Shape(gpus_max=8, jobs_max=20, grace_s=5.0)
 LONG = Shape(jobs_max=20, run_s_min=1)
+ODD = Shape(gpus_per_node=4, gpus_max=16, jobs_max=14, worker_gpus=(1, 2, 3))
 ON_NODES = Shape(gpus_per_node=4, gpus_max=16, jobs_max=12)
 TOO_SHORT = "noisy:1"
 
@@ -221,6 +235,8 @@ ROWS = [
     Row(due_jobs_evict_nobody, "fair", LATE),
     Row(the_shadow_is_not_told_of_ends, "fair", "T3 whom the strict queue started is due"),
     Row(the_shadow_is_not_consulted, "efficient", "T3 whom the strict queue started is due"),
+    Row(any_place_is_taken_for_the_claim, "fair", LATE, ODD),
+    Row(places_are_renamed_without_a_second_look, "fair", LATE, ODD),
     Row(due_jobs_are_evicted, "fair", "T3 nobody evicts a due job"),
     Row(evictions_ignore_the_order, "fair", "T3 evictions follow the order"),
     Row(
@@ -263,11 +279,18 @@ def compared(row: Row, scenario: Scenario, record: Record) -> str:
         return f"{len(scenario.jobs) - len(ended)} jobs {NEVER_ENDS}"
     at_once = row.shape.grace_s == 0.0 and row.shape.evictable is Evictable.ALL
     if row.policy == "fair" and at_once:
-        strict_s = strict_starts(scenario.gpu_milli, scenario.requests())
-        return LATE if lateness_s(scenario, record, strict_s) else ""
+        return LATE if lateness_s(scenario, record, strictly(scenario)) else ""
     if row.policy == "easy" and row.estimates == "limit":
         return NOT_EASY if differs_from_easy(scenario, record) else ""
     return ""
+
+
+def strictly(scenario: Scenario) -> Mapping[str, float]:
+    """Return when jobs start in the strict queue; on nodes that is the `fifo` policy."""
+    if not scenario.nodes:
+        return strict_starts(scenario.gpu_milli, scenario.requests())
+    starts = play(scenario, "fifo", source_of("true")).last_start_s()
+    return {str(job): start_s for job, start_s in starts.items()}
 
 
 def differs_from_easy(scenario: Scenario, record: Record) -> bool:

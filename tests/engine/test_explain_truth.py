@@ -152,7 +152,7 @@ def worlds(
     calm: bool = False,
     estimates: Sequence[str] = ("limit", "true", "random"),
 ) -> World:
-    """Draw a world; a calm one has no faults, no urgent jobs, no shared GPUs, and nobody meddles."""
+    """Draw a world; a calm one has no faults, urgent jobs or shared GPUs, and nobody meddles."""
     gpus = 8 if grid else draw(st.integers(2, 12))
     kinds = ["h100", draw(st.sampled_from(["a100", "h100"])), "a100"]
     nodes = tuple(

@@ -28,7 +28,8 @@ from noljima.testing.strategies import ESTIMATES, scenarios
 
 POLICIES = ("fair", "efficient")
 NODES_OF_4 = Shape(gpus_per_node=4, gpus_max=20, jobs_max=20)
-WHOLE_NODES = Shape(gpus_per_node=8, gpus_max=48, jobs_max=20, whole_nodes=True)
+ODD_WORKERS = Shape(gpus_per_node=4, gpus_max=16, jobs_max=14, worker_gpus=(1, 2, 3))
+WHOLE_NODES = Shape(gpus_per_node=8, gpus_max=48, jobs_max=20, worker_gpus=(8,))
 CROWDED = Shape(gpus_max=4, jobs_max=40, gap_s_max=4)
 BIG = Shape(gpus_max=64, jobs_max=80, gap_s_max=8, run_s_max=200)
 
@@ -110,7 +111,9 @@ def test_nobody_starts_late_in_long_histories(policy: str, estimates: str, shape
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("estimates", ["adversarial", "noisy:1"])
-@pytest.mark.parametrize("shape", [NODES_OF_4, WHOLE_NODES], ids=["parts", "whole nodes"])
+@pytest.mark.parametrize(
+    "shape", [NODES_OF_4, ODD_WORKERS, WHOLE_NODES], ids=["parts", "odd", "whole nodes"]
+)
 def test_nobody_starts_late_on_nodes(policy: str, estimates: str, shape: Shape) -> None:
     for seed in range(6):
         assert late_s(draw(seed, shape), policy, source_of(estimates, seed)) == {}, seed
@@ -119,7 +122,7 @@ def test_nobody_starts_late_on_nodes(policy: str, estimates: str, shape: Shape) 
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("estimates", ESTIMATES)
-@pytest.mark.parametrize("shape", [CROWDED, BIG, NODES_OF_4, WHOLE_NODES])
+@pytest.mark.parametrize("shape", [CROWDED, BIG, NODES_OF_4, ODD_WORKERS, WHOLE_NODES])
 def test_nobody_starts_late_in_very_many_histories(
     policy: str, estimates: str, shape: Shape
 ) -> None:

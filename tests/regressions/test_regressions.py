@@ -10,10 +10,14 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from noljima.drivers.sim import SimulatedJob
+from noljima.model.node import Node
+from noljima.model.resources import GPU, Gang, NodeId, Resources, TaskGroup
 from noljima.prediction.sources import source_of
+from noljima.testing.conversation import job
 from noljima.testing.draws import Evictable, Shape, draw
 from noljima.testing.references import Easy, Request
-from noljima.testing.scenario import play
+from noljima.testing.scenario import Scenario, lateness_s, play
 
 
 class Row(NamedTuple):
@@ -53,6 +57,43 @@ def test_what_once_failed_stays_mended(row: Row) -> None:
     ended = record.end_s().keys() | record.refused().keys()
 
     assert row.shape.actions_share or ended == {entry.job.id for entry in scenario.jobs}
+
+
+def late_on_nodes(scenario: Scenario, policy: str, estimates: str) -> dict[str, float]:
+    record = play(scenario, policy, source_of(estimates))
+    return lateness_s(scenario, record, play(scenario, "fifo", source_of("true")).last_start_s())
+
+
+@pytest.mark.parametrize("seed", [6, 18, 24, 152])
+@pytest.mark.parametrize("policy", ["fair", "efficient"])
+def test_a_job_is_adopted_only_where_all_its_workers_find_their_claims(
+    policy: str, seed: int
+) -> None:
+    """Once, two workers on one node were adopted for a claim to one place on each of two."""
+    odd = Shape(gpus_per_node=4, gpus_max=16, jobs_max=14, worker_gpus=(1, 2, 3))
+
+    assert late_on_nodes(draw(seed, odd), policy, "true") == {}
+
+
+def pair_of_groups(name: str, submit_s: float, run_s: float, *gpus: int) -> SimulatedJob:
+    groups = (TaskGroup(workers=1, each=Resources(gpu_milli=count * GPU)) for count in gpus)
+    return SimulatedJob(job(name, gang=Gang(tuple(groups))), submit_s, run_s)
+
+
+@pytest.mark.xfail(strict=True, reason="an adoption counts workers by node, not by what they need")
+def test_a_gang_of_two_sizes_is_adopted_only_where_each_size_is_where_it_should_be() -> None:
+    """Once, a gang of 3 + 2 GPUs was adopted on the same two nodes the other way round."""
+    jobs = (
+        pair_of_groups("j0", 0.0, 5.0, 3, 2),
+        pair_of_groups("j1", 3.0, 3.0, 2),
+        pair_of_groups("j2", 3.0, 34.0, 3, 2),
+        pair_of_groups("j3", 3.0, 35.0, 2),
+        pair_of_groups("j4", 3.0, 3.0, 3, 2),
+        pair_of_groups("j5", 3.0, 3.0, 3, 2),
+    )
+    nodes = tuple(Node(id=NodeId(f"n{number}"), gpus=4) for number in range(3))
+
+    assert late_on_nodes(Scenario(gpus=12, nodes=nodes, jobs=jobs), "fair", "true") == {}
 
 
 def test_the_reference_decides_between_two_ends_of_one_moment() -> None:

@@ -251,6 +251,8 @@ class Backfill:
             self._start_s, base = earliest(base, releases, head.demand)
         base.take(head.demand)
         self._beside = base
+        # What does not fit beside it does not fit later in this plan either: starts only take.
+        self._refused: set[Demand] = set()
         self._cycle = cycle
         cycle.plan.reservation = Reservation(head, self._start_s)
 
@@ -258,5 +260,7 @@ class Backfill:
         """Plan the start of a job that ends before the reservation or fits beside it."""
         if self._cycle.state.now_s + ticket.remaining_s() <= self._start_s:
             self._cycle.start(ticket)
-        else:
-            self._cycle.start_beside(ticket, self._beside)
+        elif ticket.demand in self._refused:
+            pass
+        elif not self._cycle.start_beside(ticket, self._beside):
+            self._refused.add(ticket.demand)

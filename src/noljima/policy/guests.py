@@ -9,11 +9,10 @@ later than first come first served would have let them (`docs/guarantees.md`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from noljima.model.lifecycle import State
-from noljima.model.resources import NodeId
 from noljima.placement.demand import Demand
 from noljima.policy.cycle import Backfill, Cycle
 from noljima.policy.line import KeyedLine, Line

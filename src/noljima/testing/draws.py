@@ -32,8 +32,8 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     gpus_max: int = 16
     gpus_per_node: int = 0
     """With 0 the cluster is a pool."""
-    whole_nodes: bool = False
-    """Every worker takes a whole node."""
+    worker_gpus: tuple[int, ...] = (1, 2, 4, 8)
+    """On nodes, what one worker may take; those that no node has are left out."""
     run_s_min: int = 0
     run_s_max: int = 60
     gap_s_max: int = 20
@@ -119,8 +119,8 @@ def _gang(generator: np.random.Generator, gpus: int, shape: Shape) -> Gang:
     count = int(1 + (largest - 1) * generator.random() ** 2 + 0.5)
     if not per_node:
         return gang_of(1, Resources(gpu_milli=count * GPU))
-    sizes = [size for size in (1, 2, 4, 8) if size <= per_node]
-    each = per_node if shape.whole_nodes else sizes[int(generator.integers(0, len(sizes)))]
+    sizes = [size for size in shape.worker_gpus if size <= per_node]
+    each = sizes[int(generator.integers(0, len(sizes)))]
     return gang_of(count, Resources(gpu_milli=each * GPU))
 
 

@@ -1,7 +1,7 @@
 """The GPU types that are known by name, with where each figure was published.
 
-Peaks are dense, at the boost clock of the sheet where not said otherwise. What a GPU reaches of them is not a property
-of its sheet: that is measured, and lives in `fitted`.
+Peaks are dense, at the boost clock of the sheet where not said otherwise. What a GPU reaches of
+them is not a property of its sheet: that is measured, and lives in `fitted`.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def test_an_option_that_cannot_be(
 
 
 def test_more_faults_than_can_be(refused: Callable[..., str]) -> None:
-    words = refused("--node-mtbf", "60s", "--node-repair", "0s", size=("--nodes", 900_000))
+    words = refused("--node-mtbf", "60s", "--node-repair", "0s", size=("--nodes", 200))
 
     assert "100,000 at most" in words
 

@@ -58,7 +58,8 @@ class Engine:
         self.policy = policy
         self.estimates = Guarded(source)
         shadow = Shadow(space.copy()) if policy.keeps_shadow else None
-        self.state = SchedulerState(space=space, line=policy.new_line(), shadow=shadow)
+        firm = space.copy() if policy.keeps_shadow else None
+        self.state = SchedulerState(space=space, line=policy.new_line(), shadow=shadow, firm=firm)
         self.tickets: dict[JobId, Ticket] = {}
         """Every job that has not ended."""
         self.infeasible: dict[JobId, str] = {}
@@ -248,12 +249,16 @@ class Engine:
         self.state.space.set_node(event.node)
         if self.state.shadow is not None:
             self.state.shadow.set_node(event.node)
+        if self.state.firm is not None:
+            self.state.firm.set_node(event.node)
         self._cluster_changed()
 
     def _node_lost(self, event: NodeLost) -> None:
         self.state.space.remove_node(event.node)
         if self.state.shadow is not None:
             self.state.shadow.remove_node(event.node)
+        if self.state.firm is not None:
+            self.state.firm.remove_node(event.node)
         self._cluster_changed()
 
     def _ticked(self, event: Ticked) -> None:  # noqa: ARG002 - the time has been taken in already
@@ -315,11 +320,27 @@ class Engine:
         """Settle a due job where it runs, or note that the strict queue has it elsewhere."""
         shadow = self.state.shadow
         assert shadow is not None
+        self._make_firm(ticket)
         if shadow.adopt(ticket):
             ticket.anchored = True
         else:
             self.state.strays[ticket.job.id] = ticket
             self._stale = True
+
+    def _make_firm(self, ticket: Ticket) -> None:
+        """Note that only a due job can have this job's place from now on."""
+        firm = self.state.firm
+        if firm is None or ticket.firm or ticket.job.id in self.state.stopping:
+            return
+        firm.hold(ticket.demand, ticket.placement)
+        ticket.firm = True
+
+    def _loosen(self, ticket: Ticket) -> None:
+        """Note that a job is on its way out, or gone."""
+        if ticket.firm:
+            assert self.state.firm is not None
+            self.state.firm.give_back(ticket.demand, ticket.placement)
+            ticket.firm = False
 
     def _back_in_line(self, ticket: Ticket) -> None:
         """Return a job to its old place, or let it end if its owner has given it up."""
@@ -350,6 +371,7 @@ class Engine:
         state.stopping.pop(ticket.job.id, None)
         state.ends.remove(ticket)
         state.space.give_back(ticket.demand, ticket.placement)
+        self._loosen(ticket)
         if ticket.anchored:
             assert state.shadow is not None
             state.shadow.raise_anchor(ticket)
@@ -361,6 +383,7 @@ class Engine:
     def _stop(self, ticket: Ticket) -> None:
         ticket.state = change(ticket.job.id, ticket.state, State.STOPPING)
         self.state.stopping[ticket.job.id] = ticket
+        self._loosen(ticket)
         self._stale = True
 
     def _settle_ends(self, events: tuple[Event, ...]) -> None:
@@ -432,4 +455,6 @@ class Engine:
         self.estimates.started(ticket.job)
         if ticket.due_s < NEVER_S:
             self._anchor(ticket)
+        elif not ticket.evictable:
+            self._make_firm(ticket)
         self._commands.append(Start(job, planned.placement, planned.guest))

@@ -142,6 +142,9 @@ class GuestPolicy:
             return True
         if cycle.keep_for(ticket):
             return True
+        firm = cycle.state.firm
+        if firm is not None and not firm.fits(ticket.demand):
+            return False  # Not even without all guests.
         loss_max_milli_s = self._loss_max_milli_s(cycle.state, ticket)
         candidates = cycle.candidates(ticket)
         victims = cycle.choose(ticket, candidates, loss_max_milli_s=loss_max_milli_s)

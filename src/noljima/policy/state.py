@@ -127,6 +127,9 @@ class SchedulerState:
     """Waiting jobs that the strict queue has started, in its order."""
     strays: dict[JobId, Ticket] = field(default_factory=dict)
     """Running jobs that are due and do not run where the strict queue has them."""
+    firm: Space | None = None
+    """What would be free if everybody had gone who can be told to go for a job that is not due: an
+    upper bound that tells at once where evictions are no use. Kept beside the shadow only."""
     lost_milli_s: float = 0.0
     """GPU time that evictions have thrown away, in thousandths of GPU-seconds."""
     held_milli_s: float = 0.0

@@ -31,6 +31,7 @@ class Ticket:
         "evictions",
         "expected_end_s",
         "fill_s",
+        "firm",
         "gpu_milli",
         "guest",
         "job",
@@ -77,6 +78,8 @@ class Ticket:
         # then nothing evicts it any more.
         self.due_s = NEVER_S
         self.anchored = False
+        # Whether what it holds is held in `SchedulerState.firm` too.
+        self.firm = False
 
     def remaining_s(self) -> float:
         """Say how long the next run is believed to take, loading the saved state included."""

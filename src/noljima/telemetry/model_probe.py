@@ -235,23 +235,30 @@ def _batched(left: Tensor, right: Tensor) -> Kernel:
 
 
 def _convolution(given: tuple[Tensor, ...], result: Tensor) -> Kernel:
-    image, weight, _, stride = given[:4]
-    # A one-dimensional convolution is a two-dimensional one of height 1; of three, two are folded.
-    sizes = [1, *image.shape[2:]][-2:]
-    taps = [1, *weight.shape[2:]][-2:]
-    folded = math.prod(image.shape[2:-2]) if image.dim() == 5 else 1
-    deep = math.prod(weight.shape[2:-2]) if image.dim() == 5 else 1
-    outputs = [1, *result.shape[2:]][-2:]
+    """Return a convolution as a two-dimensional one.
+
+    Of one dimension it has height 1; of three, the first is folded into samples and channels. A
+    transposed one does what the one from its result to its image does.
+    """
+    image, weight, stride, groups = given[0], given[1], given[3], int(given[8])
+    large, small = (result, image) if given[6] else (image, result)
+    deep = image.dim() == 5
     return (
         "convolution",
-        int(image.shape[0]) * int(folded),
-        int(image.shape[1]) * int(deep),
-        int(weight.shape[0]),
-        *(int(size) for size in (*sizes, *taps)),
+        int(image.shape[0]) * (int(small.shape[2]) if deep else 1),
+        int(large.shape[1]) * (int(weight.shape[2]) if deep else 1),
+        int(small.shape[1]),
+        *_plane(large.shape),
+        *_plane(weight.shape),
         int(stride[-1]),
-        int(given[8]),
-        *(int(size) for size in outputs),
+        groups,
+        *_plane(small.shape),
     )
+
+
+def _plane(shape: Iterable[int]) -> tuple[int, int]:
+    height, width = [1, *list(shape)[2:]][-2:]
+    return int(height), int(width)
 
 
 def _attention(given: tuple[Tensor, ...], _: object) -> Kernel:

@@ -27,8 +27,8 @@ GIB: Final = 1 << 30
 ANSWER_BYTES_MAX: Final = 8 << 20
 _WORDS_BYTES: Final = 4096
 _TRIAL_S: Final = 10.0
-# A child that is killed for its memory or its processor time ends by one of these.
-_LIMIT_SIGNALS: Final = frozenset({signal.SIGXCPU, signal.SIGKILL, signal.SIGSEGV, signal.SIGXFSZ})
+# What goes beyond a limit on processor time, memory or file sizes ends by one of these.
+_LIMIT_SIGNALS: Final = frozenset({signal.SIGXCPU, signal.SIGKILL, signal.SIGXFSZ})
 
 
 class SandboxError(Exception):
@@ -39,7 +39,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What the code may take."""
 
     seconds: float = 120.0
-    memory_bytes: int = 16 * GIB
+    memory_bytes: int = 8 * GIB
 
     def __post_init__(self) -> None:
         """Refuse limits that allow nothing or everything."""
@@ -145,7 +145,7 @@ def _failure(status: int, words: str) -> str:
         number = -status if status < 0 else status - 128
         known = {each.value: each for each in signal.Signals}
         name = known[number].name if number in known else f"signal {number}"
-        limit = " (a limit on memory or processor time)" if number in _LIMIT_SIGNALS else ""
+        limit = " (one of its limits)" if number in _LIMIT_SIGNALS else ""
         return f"was ended by {name}{limit}{told}"
     return f"ended with exit code {status}{told}"
 

@@ -9,7 +9,7 @@ import msgspec
 from noljima.model import bounds
 from noljima.model.bounds import InvalidFieldError
 
-SIZE_MAX: Final = 1_000_000_000
+SIZE_MAX: Final = 1_000_000_000_000
 REPEAT_MAX: Final = 1_000_000
 
 

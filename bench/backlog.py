@@ -1,7 +1,7 @@
 """A simulated world for measuring single decisions: its queue never gets shorter.
 
 At first everybody is there at once; from then on, whenever a job ends, the next one comes. For a
-while events are gathered, so that the cluster soon is as it would be after days: long jobs run, large
+while events are gathered, so that the cluster soon is as it would be after days: long jobs run,
 ones wait. Then they come one at a time, so that each decision has one cause.
 """
 

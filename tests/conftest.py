@@ -7,6 +7,7 @@ it was found with and a line that reproduces it.
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A shared machine is sometimes slow: `pytest-timeout` catches what hangs, not each example.
@@ -18,3 +19,11 @@ settings.register_profile(
 settings.register_profile("ci", settings.get_profile("quick"), derandomize=True)
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=1000)
 settings.load_profile("quick")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say how the examples of this run were drawn, so that it can be run again as it was."""
+    profile = config.getoption("--hypothesis-profile") or "quick"
+    seed = config.getoption("--hypothesis-seed")
+    drawn = "the same in every run" if profile == "ci" else "drawn anew"
+    return f"hypothesis: profile {profile}, seed {drawn if seed is None else seed}"

@@ -142,8 +142,7 @@ def test_the_long_commands_of_a_page_work_and_its_tables_hold(block: Block, fold
     run(block.script, folder)
     runs = list(runs_in(folder / ".figures"))
     rows = list(measured_rows(block))
-    for row in rows:
-        assert row == as_measured(row, runs)
+    assert rows == [as_measured(row, runs) for row in rows]
     if "(median" in block.page.read_text(encoding="utf-8") and block.slow:
         assert_spread(block.page, runs)
 

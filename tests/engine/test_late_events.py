@@ -134,7 +134,6 @@ def test_a_job_comes_up_and_ends_as_expected_in_the_same_batch() -> None:
     assert talk.state("a") is None
 
 
-@pytest.mark.xfail(strict=True, reason="ended jobs are forgotten, their ids with them")
 def test_a_submission_told_again_after_the_end_does_not_run_again() -> None:
     talk = Conversation()
     talk.submit(job("a"))

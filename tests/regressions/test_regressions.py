@@ -81,7 +81,6 @@ def pair_of_groups(name: str, submit_s: float, run_s: float, *gpus: int) -> Simu
     return SimulatedJob(job(name, gang=Gang(tuple(groups))), submit_s, run_s)
 
 
-@pytest.mark.xfail(strict=True, reason="an adoption counts workers by node, not by what they need")
 def test_a_gang_of_two_sizes_is_adopted_only_where_each_size_is_where_it_should_be() -> None:
     """Once, a gang of 3 + 2 GPUs was adopted on the same two nodes the other way round."""
     jobs = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from noljima.config import Settings
 from noljima.engine.defaults import Defaults
@@ -41,6 +41,9 @@ from noljima.policy.state import Planned, Policy, Reservation, SchedulerState
 from noljima.policy.ticket import NEVER_S, Ticket
 from noljima.prediction.source import Guarded, Source
 
+_ENDED_MAX: Final = 1 << 17
+"""How many ended jobs are remembered by name: far more than any driver tells of twice, late."""
+
 _ENDS = {
     Outcome.SUCCEEDED: State.SUCCEEDED,
     Outcome.FAILED: State.FAILED,
@@ -62,6 +65,8 @@ class Engine:
         self.state = SchedulerState(space=space, line=policy.new_line(), shadow=shadow, firm=firm)
         self.tickets: dict[JobId, Ticket] = {}
         """Every job that has not ended."""
+        # The names of the last jobs that have ended, oldest first.
+        self._ended: dict[JobId, None] = {}
         self.infeasible: dict[JobId, str] = {}
         """Jobs that cannot run on the cluster as it is, and why."""
         self.reservation: Reservation | None = None
@@ -137,7 +142,7 @@ class Engine:
 
     def _submitted(self, event: Submitted) -> None:
         job = event.job
-        if job.id in self.tickets:
+        if job.id in self.tickets or job.id in self._ended:
             return  # A driver may tell twice; the first time counts.
         demand = self._demands.of(job.gang)
         estimate = self.estimates.predict(job, event.oracle_s)
@@ -185,7 +190,7 @@ class Engine:
         if wanted is State.CANCELLED and ticket.state is State.RUNNING:
             ticket.state = change(event.job, ticket.state, State.STOPPING)
         ticket.state = change(event.job, ticket.state, wanted)
-        del self.tickets[event.job]
+        self._close(event.job)
         if self.state.shadow is not None:
             self.state.shadow.finish(ticket, event.at_s)
         if not ticket.cancelled:
@@ -224,7 +229,7 @@ class Engine:
         self._leave_queue(ticket)
         self.estimates.forget(ticket.job)
         ticket.state = change(event.job, ticket.state, State.CANCELLED)
-        del self.tickets[event.job]
+        self._close(event.job)
 
     def _held(self, event: Held) -> None:
         ticket = self.tickets.get(event.job)
@@ -307,6 +312,8 @@ class Engine:
                 del self.infeasible[job]
                 ticket.state = change(job, ticket.state, State.QUEUED)
                 self._queue(ticket)
+        if self.state.shadow is not None:
+            self.state.shadow.sweep()
 
     def _become_due(self, tickets: list[Ticket]) -> None:
         for ticket in tickets:
@@ -342,12 +349,19 @@ class Engine:
             self.state.firm.give_back(ticket.demand, ticket.placement)
             ticket.firm = False
 
+    def _close(self, job: JobId) -> None:
+        """Forget a job that has ended, but for its name, so that it cannot be told of again."""
+        del self.tickets[job]
+        self._ended[job] = None
+        if len(self._ended) > _ENDED_MAX:
+            del self._ended[next(iter(self._ended))]
+
     def _back_in_line(self, ticket: Ticket) -> None:
         """Return a job to its old place, or let it end if its owner has given it up."""
         job = ticket.job.id
         if ticket.cancelled:
             ticket.state = change(job, ticket.state, State.CANCELLED)
-            del self.tickets[job]
+            self._close(job)
             if self.state.shadow is not None:
                 self.state.shadow.withdraw(ticket)
             return
@@ -370,6 +384,7 @@ class Engine:
         del state.running[ticket.job.id]
         state.stopping.pop(ticket.job.id, None)
         state.ends.remove(ticket)
+        state.residents.remove(ticket)
         state.space.give_back(ticket.demand, ticket.placement)
         self._loosen(ticket)
         if ticket.anchored:
@@ -451,6 +466,7 @@ class Engine:
         ticket.restart_s = ticket.job.checkpoint.restart_s if ticket.saved_s > 0.0 else 0.0
         ticket.expected_end_s = state.now_s + ticket.remaining_s()
         state.running[job] = ticket
+        state.residents.add(ticket)
         state.ends.add(ticket)
         self.estimates.started(ticket.job)
         if ticket.due_s < NEVER_S:

@@ -57,16 +57,20 @@ class Claims:
             if not self._anchored[node]:
                 del self._anchored[node]
 
-    def adopt(self, nodes: Sequence[NodeId], places: Sequence[NodeId]) -> bool:
+    def adopt(
+        self, nodes: Sequence[NodeId], places: Sequence[NodeId], groups: Sequence[int] = ()
+    ) -> bool:
         """Rename so that these nodes of the shadow's stand for these real places, as often each.
 
+        `groups` says of each worker to which task group it belongs; without it they are alike.
         Returns False, and renames nothing, where nodes that would have to trade differ or have an
         anchored job.
         """
+        groups = groups or (0,) * len(nodes)
         wanted = Counter(self.real(nodes))
         wanted.subtract(Counter(places))
         if not any(wanted.values()):
-            return True
+            return self._fulfil((), nodes, places, groups)
         missing = sorted(node for node, count in wanted.items() if count < 0)
         shares = Counter(nodes)
         trades: list[tuple[NodeId, NodeId]] = []
@@ -80,7 +84,7 @@ class Claims:
                 return False
             missing.remove(place)
             trades.append((node, self._shadow.get(place, place)))
-        if missing or not self._fulfil(trades, nodes, places):
+        if missing or not self._fulfil(trades, nodes, places, groups):
             return False
         for one, other in trades:
             self._trade(one, other)
@@ -91,13 +95,15 @@ class Claims:
         trades: Sequence[tuple[NodeId, NodeId]],
         nodes: Sequence[NodeId],
         places: Sequence[NodeId],
+        groups: Sequence[int],
     ) -> bool:
-        """Say whether these nodes would stand for these places, as often each, after the trades."""
+        """Say whether each group's nodes would stand for its places, as often each, once traded."""
         names = {node: self._real.get(node, node) for node in nodes}
         names |= {node: self._real.get(node, node) for trade in trades for node in trade}
         for one, other in trades:
             names[one], names[other] = names[other], names[one]
-        return Counter(names[node] for node in nodes) == Counter(places)
+        claimed = Counter((group, names[node]) for group, node in zip(groups, nodes, strict=True))
+        return claimed == Counter(zip(groups, places, strict=True))
 
     def _may_trade(self, one: NodeId, other: NodeId) -> bool:
         real_one, real_other = self.real((one, other))

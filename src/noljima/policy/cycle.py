@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import chain
 from typing import Protocol
 
 from noljima.model.placements import Placement
@@ -116,13 +115,15 @@ class Cycle:
             if ticket.evictable and not ticket.anchored and job not in stopping
         ]
 
-    @cached_property
-    def _loose_by_node(self) -> dict[NodeId, list[Ticket]]:
-        by_node: dict[NodeId, list[Ticket]] = {}
-        for ticket in self._loose:
-            for worker in ticket.placement.workers:
-                by_node.setdefault(worker.node, []).append(ticket)
-        return by_node
+    def hopeless(self, ticket: Ticket) -> bool:
+        """Say whether a job that is not due would not fit even without all who could be evicted.
+
+        Cheap, and mostly so of a head that waits; False does not say that it would fit.
+        """
+        firm = self.state.firm
+        if firm is None or any(other.firm for other in self.going):
+            return False
+        return not firm.fits(ticket.demand)
 
     def candidates(self, ticket: Ticket) -> list[Ticket]:
         """Return who could be evicted for a job that is not due."""
@@ -131,12 +132,12 @@ class Cycle:
 
     def in_the_way(self, ticket: Ticket, nodes: Sequence[NodeId]) -> list[Ticket]:
         """Return who can be evicted from these nodes, or from anywhere in a pool, for a due job."""
-        others: Iterable[Ticket] = self._loose
-        if nodes:
-            by_node = self._loose_by_node
-            # Each once, however many of its workers are there.
-            others = dict.fromkeys(chain.from_iterable(by_node.get(node, ()) for node in nodes))
-        return [other for other in others if other is not ticket and other not in self.going]
+        others = self.state.residents.on(nodes) if nodes else self._loose
+        return [
+            other
+            for other in others
+            if other is not ticket and not other.anchored and self.evictable(other)
+        ]
 
     def choose(
         self,

@@ -105,13 +105,9 @@ class GuestPolicy:
 
     def fill(self, cycle: Cycle, head: Ticket) -> None:
         """Fill what is left with guests, and with others as far as they do not delay the head."""
-        if cycle.trial.gpu_milli_free <= 0:
-            return
         refused: set[Demand] = set()
         backfill: Backfill | None = None
         for ticket in _behind(cycle, head):
-            if cycle.trial.gpu_milli_free <= 0:
-                break
             if ticket.demand in refused:
                 continue
             if not cycle.trial.fits(ticket.demand):
@@ -142,9 +138,8 @@ class GuestPolicy:
             return True
         if cycle.keep_for(ticket):
             return True
-        firm = cycle.state.firm
-        if firm is not None and not firm.fits(ticket.demand):
-            return False  # Not even without all guests.
+        if cycle.hopeless(ticket):
+            return False
         loss_max_milli_s = self._loss_max_milli_s(cycle.state, ticket)
         candidates = cycle.candidates(ticket)
         victims = cycle.choose(ticket, candidates, loss_max_milli_s=loss_max_milli_s)
@@ -162,7 +157,8 @@ class GuestPolicy:
 
 
 def _behind(cycle: Cycle, head: Ticket) -> Iterable[Ticket]:
-    free = cycle.trial.gpu_milli_free
+    # None is free where another copy says less than none: jobs without GPUs still fit.
+    free = max(cycle.trial.gpu_milli_free, 0)
     return [
         ticket
         for ticket in cycle.state.line

@@ -42,6 +42,16 @@ class Shadow:
         self.space.remove_node(node)
         self._claims.remove_node(node)
 
+    def sweep(self) -> None:
+        """Take out who waits here and fits the cluster no more, so that nobody waits behind them.
+
+        To be called when the cluster has changed. Who waits in reality too is taken out by the
+        engine; the others run or have ended there, and are late for nothing.
+        """
+        for _, _, ticket in self._waiting:
+            if ticket.number not in self._gone and self.space.ever_fits(ticket.demand):
+                self._gone.add(ticket.number)
+
     @property
     def next_s(self) -> float:
         """When the next job ends here, as far as it is known."""
@@ -101,7 +111,12 @@ class Shadow:
         if placement is None:
             return False
         nodes = _nodes(placement)
-        if not self._claims.adopt(nodes, _nodes(ticket.placement)):
+        groups = [
+            index
+            for index, group in enumerate(ticket.demand.gang.groups)
+            for _ in range(group.workers)
+        ]
+        if not self._claims.adopt(nodes, _nodes(ticket.placement), groups[: len(nodes)]):
             return False
         self._claims.anchor(nodes)
         self._anchors[ticket.job.id] = nodes

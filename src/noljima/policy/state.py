@@ -2,18 +2,18 @@
 
 `SchedulerState` is owned and changed by the engine alone. It keeps each fact once: free capacity
 lives in the space, waiting jobs in the line, and running jobs in `running`, with `ends` as their
-order by expected end.
+order by expected end and `residents` as their index by node.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from noljima.model.placements import Placement
-from noljima.model.resources import JobId
+from noljima.model.resources import JobId, NodeId
 from noljima.placement.space import Space
 from noljima.policy.line import Line
 from noljima.policy.shadow import Shadow
@@ -73,6 +73,32 @@ class Ends:
         del self._releases[index]
 
 
+class Residents:
+    """Running jobs by the nodes that their workers are on; in a pool nobody is anywhere."""
+
+    __slots__ = ("_on",)
+
+    def __init__(self) -> None:
+        self._on: dict[NodeId, dict[JobId, Ticket]] = {}
+
+    def add(self, ticket: Ticket) -> None:
+        """Take in a job that was just placed."""
+        for worker in ticket.placement.workers:
+            self._on.setdefault(worker.node, {})[ticket.job.id] = ticket
+
+    def remove(self, ticket: Ticket) -> None:
+        """Take out a job; to be called before its placement changes."""
+        for worker in ticket.placement.workers:
+            self._on[worker.node].pop(ticket.job.id, None)  # an earlier worker may have been there
+
+    def on(self, nodes: Iterable[NodeId]) -> Iterable[Ticket]:
+        """Return the jobs with a worker on any of these nodes, each once."""
+        found: dict[JobId, Ticket] = {}
+        for node in nodes:
+            found |= self._on.get(node, {})
+        return found.values()
+
+
 class Planned:
     """A job to start: where, and whether as a guest."""
 
@@ -121,6 +147,7 @@ class SchedulerState:
     running: dict[JobId, Ticket] = field(default_factory=dict)
     """Every job that holds capacity: starting, running or stopping."""
     ends: Ends = field(default_factory=Ends)
+    residents: Residents = field(default_factory=Residents)
     stopping: dict[JobId, Ticket] = field(default_factory=dict)
     """Jobs that were told to go and still hold their capacity."""
     due: dict[JobId, Ticket] = field(default_factory=dict)

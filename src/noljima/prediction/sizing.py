@@ -86,10 +86,9 @@ def growth(training: Training, gpu: Gpu) -> list[Growth]:
     """Return the job on ever more GPUs, by data parallelism, as long as the batch can be split."""
     found: list[Growth] = []
     for data in _doublings(min(COUNT_MAX, training.run.batch)):
-        grown = _with_parallel(training, msgspec.structs.replace(training.parallel, data=data))
-        if grown is None:
+        predicted = _split(training, msgspec.structs.replace(training.parallel, data=data), gpu)
+        if predicted is None:
             break
-        predicted = forecast.on_gpu(grown, gpu)
         found.append(_grown(found, predicted.gpus, predicted.step.whole_s))
     return found
 
@@ -143,15 +142,15 @@ def _plans(training: Training, gpu: Gpu, count: int) -> Iterator[tuple[int, Fore
             zero=training.parallel.zero,
             overlap=training.parallel.overlap,
         )
-        split = _with_parallel(training, parallel)
-        if split is not None:
-            yield degree, forecast.on_gpu(split, gpu)
+        predicted = _split(training, parallel, gpu)
+        if predicted is not None:
+            yield degree, predicted
 
 
-def _with_parallel(training: Training, parallel: Parallel) -> Training | None:
-    """Return the job split otherwise, or None where it cannot be split so."""
+def _split(training: Training, parallel: Parallel, gpu: Gpu) -> Forecast | None:
+    """Return the job split otherwise; None where that cannot be, or would take for ever."""
     try:
-        return msgspec.structs.replace(training, parallel=parallel)
+        return forecast.on_gpu(msgspec.structs.replace(training, parallel=parallel), gpu)
     except InvalidFieldError:
         return None
 

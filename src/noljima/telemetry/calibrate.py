@@ -19,6 +19,8 @@ from noljima.prediction.analytic.precision import Precision
 BUDGET_S: Final = 45.0
 """After this time no more probes are begun; those of fp32 come first."""
 REPEATS: Final = 5
+# So small that only the launch counts.
+_LAUNCH_PROBE: Final = (1, 64, 64, 64, False)
 _HALF_PROBES: Final = (
     # As fp32's, but large enough that matrix units get going.
     (1, 4096, 4096, 4096, False),
@@ -27,6 +29,7 @@ _HALF_PROBES: Final = (
 )
 _MEMORY_SHARE: Final = 0.5
 _COPY_BYTES: Final = 1 << 30
+_ALL_REDUCE_BYTES: Final = 1 << 28
 
 
 class NoGpuError(Exception):
@@ -49,6 +52,10 @@ class Gpu(Protocol):
         """Return the seconds of copying so many bytes inside its memory."""
         ...
 
+    def all_reduce_s(self, size: int) -> tuple[int, float]:
+        """Return how many GPUs of the machine sum so many bytes up, and in how many seconds."""
+        ...
+
 
 def calibrate(
     gpu: Gpu, now_s: Callable[[], float], tell: Callable[[str], None] = lambda _: None
@@ -68,7 +75,12 @@ def calibrate(
     size = int(min(_COPY_BYTES, device.memory_bytes * _MEMORY_SHARE / 2))
     copied_s = median(gpu.copy_s(size) for _ in range(REPEATS))
     tell(f"copying: {2e-9 * size / copied_s:.0f} GB/s")
-    return Calibration(device=device, probes=tuple(found), bandwidth=2.0 * size / copied_s)
+    return Calibration(
+        device=device,
+        probes=tuple(found),
+        bandwidth=2.0 * size / copied_s,
+        link_rate=_link_rate(gpu, tell),
+    )
 
 
 def described(name: str, memory_bytes: float, multiprocessors: int) -> Device:
@@ -95,13 +107,24 @@ def described(name: str, memory_bytes: float, multiprocessors: int) -> Device:
 
 
 def _wanted(device: Device) -> Iterator[tuple[tuple[int, int, int, int, bool], Precision]]:
-    for shape in fitting.PROBES:
+    for shape in (*fitting.PROBES, _LAUNCH_PROBE):
         yield shape, Precision.FP32
     for precision in (Precision.BF16, Precision.FP16):
         if precision in device.peak_flops:
             for shape in _HALF_PROBES:
                 yield shape, precision
             return
+
+
+def _link_rate(gpu: Gpu, tell: Callable[[str], None]) -> float | None:
+    """Return the bytes a second of a GPU's link in a ring, where there are several GPUs."""
+    measured = [gpu.all_reduce_s(_ALL_REDUCE_BYTES) for _ in range(REPEATS)]
+    ranks, seconds = measured[0][0], median(each for _, each in measured)
+    if ranks < 2:
+        return None
+    rate = 2.0 * (ranks - 1) / ranks * _ALL_REDUCE_BYTES / seconds
+    tell(f"all-reduce over {ranks} GPUs: {rate / 1e9:.1f} GB/s")
+    return rate
 
 
 def _bytes(shape: tuple[int, int, int, int, bool], precision: Precision) -> float:

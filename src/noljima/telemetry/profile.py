@@ -70,7 +70,7 @@ def profile(entry: str, folder: Path, limits: Limits) -> Profile:
     try:
         told = msgspec.json.decode(answer.line, type=_Told)
         return _checked(entry, told, answer.network)
-    except (msgspec.DecodeError, InvalidFieldError, TypeError, IndexError) as error:
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise SandboxError(f"answered with something that is no profile: {error}") from None
 
 
@@ -90,6 +90,7 @@ def _checked(entry: str, told: _Told, network: str) -> Profile:
         model=Declared(
             layers=tuple(_layer(kernel, told.batch) for kernel in told.kernels),
             parameters=parameters,
+            kept_bytes=told.kept_bytes / told.batch,
         ),
         network=network,
     )

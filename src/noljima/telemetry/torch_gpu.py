@@ -67,6 +67,15 @@ class TorchGpu:
         target = self._torch.empty_like(source)
         return self._timed_s(lambda: target.copy_(source))
 
+    def all_reduce_s(self, size: int) -> tuple[int, float]:
+        """Return how many GPUs of the machine sum so many bytes up, and in how many seconds."""
+        torch = self._torch
+        ranks = int(torch.cuda.device_count())
+        if ranks < 2:
+            return ranks, 0.0
+        parts = [torch.zeros(size // 4, device=f"cuda:{rank}") for rank in range(ranks)]
+        return ranks, self._timed_s(lambda: torch.cuda.nccl.all_reduce(parts))
+
     def _timed_s(self, work: Any) -> float:  # noqa: ANN401 - what it returns is PyTorch's
         """Return the seconds of one repetition among enough of them to be measured well."""
         once_ms = self._repeated_ms(work, _WARM_UP)

@@ -129,7 +129,8 @@ def _elementwise(layer: Elementwise, samples: float) -> Block:
     forward = plain(Stream(elements * (layer.reads + layer.writes)))
     # The gradient of the result and what it depends on come in, the gradients of the inputs go out.
     backward = plain(Stream(elements * (2 * layer.reads + layer.writes)))
-    return Block((forward,), (backward,), 0.0, elements)
+    # What it keeps is its result, which the next layer keeps as its input.
+    return Block((forward,), (backward,), 0.0, 0.0)
 
 
 def _normalisation(layer: Normalisation, samples: float) -> Block:

@@ -26,6 +26,7 @@ from noljima.prediction.analytic.stage import Stage
 # each followed by what usually stands between two matrices: so many passes over its result.
 _DENSE_WIDTH: Final = 4096
 _DENSE_PASSES: Final = 3
+_FP32_BYTES: Final = 4
 
 
 def stage(
@@ -39,9 +40,9 @@ def stage(
             layers = convnets.layers(model.network, model.image, model.classes)
             return _stacked(layers, run, samples, model.style)
         case Declared():
-            found = _stacked(model.layers, run, samples, model.style)
-            given = model.parameters or found.parameters
-            return found._replace(parameters=given, whole_parameters=given)
+            return _with_given(
+                _stacked(model.layers, run, samples, model.style), model, run, samples
+            )
         case Dense():
             return _dense(model, run, samples)
         case _:
@@ -71,6 +72,16 @@ def _stacked(layers: tuple[Layer, ...], run: Run, samples: int, style: Convoluti
         kept_bytes=kept * _kept_share(layers, full=full) * run.precision.element_bytes,
         head_kept_bytes=0.0,
     )
+
+
+def _with_given(found: Stage, model: Declared, run: Run, samples: int) -> Stage:
+    """Return the stage with what a profile knows better than the layers tell."""
+    parameters = model.parameters or found.parameters
+    kept = found.kept_bytes
+    if model.kept_bytes:
+        share = _kept_share(model.layers, full=run.recompute is Recompute.FULL)
+        kept = model.kept_bytes * samples * share * run.precision.element_bytes / _FP32_BYTES
+    return found._replace(parameters=parameters, whole_parameters=parameters, kept_bytes=kept)
 
 
 def _dense(model: Dense, run: Run, samples: int) -> Stage:

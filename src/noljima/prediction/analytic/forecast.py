@@ -151,8 +151,11 @@ def pseudo_observations(found: Forecast) -> list[tuple[float, float]]:
 
 def _fabric(site: Site, gpu: Gpu) -> Fabric:
     between = links.find("site.network", site.network)
+    inside = links.find("site.link", site.link or gpu.device.link)
+    if gpu.link_rate is not None and not site.link:
+        inside = inside._replace(bytes_per_s=gpu.link_rate, reached=1.0, source="measured here")
     return Fabric(
-        inside=links.find("site.link", site.link or gpu.device.link),
+        inside=inside,
         between=between._replace(bytes_per_s=between.bytes_per_s * site.ports),
         gpus_per_node=site.gpus_per_node,
     )

@@ -25,6 +25,7 @@ DOUBT_AVERAGE: Final = 0.45
 
 _PROBES_MAX: Final = 1_000
 _SIZE_MAX: Final = 10_000_000
+_RATE_MAX: Final = 1e15
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,6 +35,8 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     probes: tuple[Product, ...]
     bandwidth: float | None = None
     """Bytes a second that copying reached, reads and writes together."""
+    link_rate: float | None = None
+    """Bytes a second of one GPU's link in a ring all-reduce inside the machine."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot have been measured."""
@@ -43,16 +46,18 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 bounds.whole(f"probe {name}", size, low=1, high=_SIZE_MAX)
             if not 0.0 < probe.seconds <= bounds.SECONDS_MAX:
                 raise InvalidFieldError("probe seconds", probe.seconds, "is not a time")
-        if self.bandwidth is not None and not 1.0 <= self.bandwidth <= 1e15:
-            raise InvalidFieldError("bandwidth", self.bandwidth, "is outside 1 to 1e+15")
+        for name in ("bandwidth", "link_rate"):
+            rate = getattr(self, name)
+            if rate is not None and not 1.0 <= rate <= _RATE_MAX:
+                raise InvalidFieldError(name, rate, f"is outside 1 to {_RATE_MAX:g}")
 
 
 def gpu(name: str, calibrations: Sequence[Calibration] = ()) -> Gpu:
     """Return the GPU of this name, as it was calibrated or as the table has it."""
-    wanted = device_table.known(name)
+    listed_as = device_table.known(name)
+    wanted = {plain(name), plain(listed_as.name) if listed_as else plain(name)}
     for found in calibrations:
-        same = device_table.known(found.device.name)
-        if plain(found.device.name) == plain(name) or (same is not None and same == wanted):
+        if wanted & {plain(each) for each in (found.device.name, *found.device.aliases)}:
             return calibrated(found)
     return listed(device_table.find(name))
 
@@ -71,4 +76,4 @@ def calibrated(found: Calibration) -> Gpu:
     if found.bandwidth is not None:
         prior = fitting.with_bandwidth(prior, found.bandwidth / found.device.bandwidth)
     traits = fitting.fit_traits(found.probes, found.device, prior)
-    return Gpu(found.device, traits, fitted.SHARED, DOUBT_CALIBRATED)
+    return Gpu(found.device, traits, fitted.SHARED, DOUBT_CALIBRATED, found.link_rate)

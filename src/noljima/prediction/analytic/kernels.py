@@ -28,6 +28,8 @@ class Gpu(NamedTuple):
     shared: Shared[float]
     doubt: float = 0.45
     """Deviation of ln seconds that is left: small for a GPU that was measured itself."""
+    link_rate: float | None = None
+    """Bytes a second of its link inside a node, where that was measured."""
 
 
 class MatrixProduct(NamedTuple):
@@ -127,7 +129,7 @@ def spent(load: Load, gpu: Gpu, precision: Precision) -> Spent:
 def stream_s(elements: float, gpu: Gpu, precision: Precision) -> float:
     """Return how long one kernel takes that moves so many elements."""
     rate = gpu.device.bandwidth * math.exp(gpu.traits.bandwidth)
-    return max(math.exp(gpu.traits.floor), elements * precision.element_bytes / rate)
+    return math.exp(gpu.traits.launch) + elements * precision.element_bytes / rate
 
 
 def _repeated(way: Way, repeat: float) -> Way:

@@ -112,7 +112,7 @@ def times(
     arithmetic = _tilings(shapes, machine, traits, shared)
     arithmetic = arithmetic + np.log(_thrashing(shapes, machine, traits, shared, traffic))
     both = np.logaddexp(corner * arithmetic, corner * memory) / corner
-    return Times(np.logaddexp(both, traits.floor), arithmetic, memory)
+    return Times(np.logaddexp(both, traits.launch), arithmetic, memory)
 
 
 def _bandwidth(machine: Machine, traits: Traits[Floats]) -> Floats:

@@ -145,11 +145,14 @@ class Declared(
     style: ConvolutionStyle = ConvolutionStyle.WINOGRAD
     parameters: float = 0.0
     """The number of parameters where it is known better than the layers say; 0 where not."""
+    kept_bytes: float = 0.0
+    """What a sample's forward pass keeps in fp32, where it was measured; 0 where not."""
 
     def __post_init__(self) -> None:
         """Refuse too few and too many."""
         bounds.whole("number of model.layers", len(self.layers), low=1, high=LAYERS_MAX)
         amount("model.parameters", self.parameters, high=PARAMETERS_MAX)
+        amount("model.kept_bytes", self.kept_bytes)
 
 
 class Dense(

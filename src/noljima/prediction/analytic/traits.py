@@ -22,8 +22,8 @@ class Traits(NamedTuple, Generic[Number]):
     """Share of the peak that a product without edges, waves or transfers reaches."""
     ramp: Number
     """Waves' worth of time that a kernel loses to filling and draining the GPU."""
-    floor: Number
-    """Seconds below which no kernel gets, its launch included."""
+    launch: Number
+    """Seconds that each kernel takes beside its work."""
     bandwidth: Number
     """Share of the memory bandwidth that is reached."""
     thrash: Number

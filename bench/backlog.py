@@ -2,7 +2,7 @@
 
 At first everybody is there at once; from then on, whenever a job ends, the next one comes. For a
 while events are gathered, so that the cluster soon is as it would be after days: long jobs run,
-ones wait. Then they come one at a time, so that each decision has one cause.
+large ones wait. Then they come one at a time, so that each decision has one cause.
 """
 
 from __future__ import annotations

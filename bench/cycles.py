@@ -84,9 +84,10 @@ def measure(plan: Plan) -> Result:
         times = [each for kind in _KINDS for each in engine.milliseconds[kind]]
         p50, p99 = (float(each) for each in np.percentile(times, [50, 99]))
         series = (f"{plan.policy}, half of them", f"{plan.policy}, 99 %")
-        return Result(
-            points=[Point(plan.curve, series[0], size, p50), Point(plan.curve, series[1], size, p99)]
-        )
+        points = [
+            Point(plan.curve, name, size, at) for name, at in zip(series, (p50, p99), strict=True)
+        ]
+        return Result(points=points)
     rows = [row for kind in _KINDS for row in _rows(plan, engine, kind)]
     if plan.explain:
         rows += _explained(plan, engine)
@@ -131,7 +132,5 @@ def _explained(plan: Plan, engine: TimedEngine) -> list[Row]:
             unit="s",
             note=f"{1e6 * passed_s / max(len(reasons), 1):,.0f} µs each",
         ),
-        Row(
-            section="Reasons", what=f"{where}: of one job", values=(one_s * 1e3,), unit="ms"
-        ),
+        Row(section="Reasons", what=f"{where}: of one job", values=(one_s * 1e3,), unit="ms"),
     ]

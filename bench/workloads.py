@@ -57,10 +57,10 @@ def saving(trace: Trace, *, evictable: bool | None = None) -> Trace:
 def endless(gpus: int, batch: int) -> Iterator[TraceJob]:
     """Give jobs of mixed shapes without end, each name once."""
     for seed in itertools.count(1):
-        recipe = Recipe(seed=seed, gpus=gpus, days=7.0, load=1.0, jobs_per_day=batch / 7.0, users=200)
+        recipe = Recipe(
+            seed=seed, gpus=gpus, days=7.0, load=1.0, jobs_per_day=batch / 7.0, users=200
+        )
         trace = saving(generator.generate(recipe, gpus_per_node=GPUS_PER_NODE))
         for entry in trace.jobs:
             name = JobId(f"{seed}-{entry.job.id}")
-            yield msgspec.structs.replace(
-                entry, job=msgspec.structs.replace(entry.job, id=name)
-            )
+            yield msgspec.structs.replace(entry, job=msgspec.structs.replace(entry.job, id=name))

@@ -1,4 +1,4 @@
-"""Print every comparison with a measured table, or fit the constants: `python -m bench.analytic`."""
+"""Compare with every measured table, or fit the constants: `python -m bench.analytic`."""
 
 from __future__ import annotations
 

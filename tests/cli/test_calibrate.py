@@ -44,9 +44,8 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    "words",
-    ["PyTorch finds no GPU in this machine", "PyTorch is not installed: pip install 'noljima[torch]'"],
-)  # fmt: skip
+    "words", ["PyTorch finds no GPU in this machine", "PyTorch is not installed: pip install it"]
+)
 def test_with_nothing_to_measure_it_says_so_in_one_sentence(
     noljima: Run, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:

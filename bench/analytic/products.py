@@ -16,7 +16,7 @@ import numpy as np
 
 from noljima.prediction.analytic import fitting
 from noljima.prediction.analytic.device_table import find
-from noljima.prediction.analytic.fitting import Fit, Population, Product
+from noljima.prediction.analytic.fitting import FIRST, Belief, Fit, Population, Product
 
 # Enough rows of a type and kind to fit on; more change nothing but the time it takes.
 SAMPLE: Final = 300
@@ -44,11 +44,11 @@ class Summary(NamedTuple):
     """Mean, median and number of rows."""
 
 
-def fit(measured: Measured, names: Sequence[str]) -> Fit:
+def fit(measured: Measured, names: Sequence[str], belief: Belief = FIRST) -> Fit:
     """Fit the population on a sample of these types' rows."""
     chosen = [_sampled(measured[name]) for name in names]
     found = fitting.sample(chosen, [find(name) for name in names])
-    return fitting.fit_population(found)
+    return fitting.fit_population(found, belief)
 
 
 def left_out(
@@ -57,6 +57,7 @@ def left_out(
     probes: Sequence[ProbeShape] = fitting.PROBES,
     fits: dict[str, Population] | None = None,
     apart: Mapping[str, str] | None = None,
+    belief: Belief = FIRST,
 ) -> list[Errors]:
     """Return the errors of each type, fitted on the others and on its own probes.
 
@@ -67,9 +68,8 @@ def left_out(
     for name in measured:
         if name not in known:
             twin = (apart or {}).get(name)
-            known[name] = fitting.population(
-                fit(measured, [other for other in measured if other not in (name, twin)])
-            )
+            others = [other for other in measured if other not in (name, twin)]
+            known[name] = fitting.population(fit(measured, others, belief), belief)
         found.append(_tested(name, measured[name], probes, known[name]))
     return found
 

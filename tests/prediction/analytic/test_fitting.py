@@ -104,8 +104,8 @@ def test_a_trait_that_no_product_tells_of_keeps_the_first_belief() -> None:
     fit = fitting.fit_population(fitting.sample([timed(PROBES)], [T4]))
     found = fitting.population(fit)
 
-    assert found.mean.tensor == pytest.approx(fitting.PRIOR.tensor)
-    assert found.deviation.tensor == fitting.PRIOR_DEVIATION.tensor
+    assert found.mean.tensor == pytest.approx(fitting.FIRST.mean.tensor)
+    assert found.deviation.tensor == fitting.FIRST.deviation.tensor
 
 
 @given(st.lists(st.floats(1e-7, 1e4), min_size=8, max_size=8))

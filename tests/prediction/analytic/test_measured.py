@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-
 from bench.analytic import applications, constants, convnets, megatron, products, scaling, tables
 from bench.analytic.products import Measured
+
 from noljima.prediction.analytic import fitted, fitting
 
 pytestmark = [

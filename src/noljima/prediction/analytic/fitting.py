@@ -32,12 +32,6 @@ from noljima.prediction.analytic.traits import (
 NOISE: Final = 0.05
 """Deviation of ln seconds between two measurements of one product; beyond it errors count once."""
 
-PRIOR: Final = Traits(-0.3, -1.5, -11.7, -0.2, -1.0, 19.8, -0.05, -0.3, 0.12, 0.12)
-PRIOR_DEVIATION: Final = Traits(0.4, 0.7, 0.5, 0.05, 1.2, 0.7, 0.15, 0.2, 0.15, 0.15)
-"""What is believed before anything was measured."""
-SHARED_PRIOR: Final = Shared(0.5, 3.0, 1.1, 0.0, 0.7, 0.8)
-SHARED_DEVIATION: Final = Shared(0.5, 0.7, 0.4, 0.7, 0.4, 0.3)
-
 _STEP: Final = 1e-3
 
 PROBES: Final = (
@@ -88,6 +82,23 @@ class Population(NamedTuple):
     shared: Shared[float]
 
 
+class Belief(NamedTuple):
+    """What is believed of types and of what they share before anything was measured."""
+
+    mean: Traits[float]
+    deviation: Traits[float]
+    shared: Shared[float]
+    shared_deviation: Shared[float]
+
+
+FIRST: Final = Belief(
+    Traits(-0.3, -1.5, -11.7, -0.2, -1.0, 19.8, -0.05, -0.3, 0.12, 0.12),
+    Traits(0.4, 0.7, 0.5, 0.05, 1.2, 0.7, 0.15, 0.2, 0.15, 0.15),
+    Shared(0.5, 3.0, 1.1, 0.0, 0.7, 0.8),
+    Shared(0.5, 0.7, 0.4, 0.7, 0.4, 0.3),
+)
+
+
 class Fit(NamedTuple):
     """The traits of each type in a sample, and what they share."""
 
@@ -119,11 +130,13 @@ def log_errors(found: Sample, traits: Sequence[Traits[float]], shared: Shared[fl
     return _errors(found, values, np.array(shared, dtype=np.float64))
 
 
-def fit_population(found: Sample) -> Fit:
+def fit_population(found: Sample, belief: Belief = FIRST) -> Fit:
     """Find the traits of all types in a sample together with what they share."""
     count = int(found.device.max()) + 1
-    start = np.concatenate([np.tile(np.array(PRIOR), count), np.array(SHARED_PRIOR)])
-    spread = np.concatenate([np.tile(np.array(PRIOR_DEVIATION), count), np.array(SHARED_DEVIATION)])
+    start = np.concatenate([np.tile(np.array(belief.mean), count), np.array(belief.shared)])
+    spread = np.concatenate(
+        [np.tile(np.array(belief.deviation), count), np.array(belief.shared_deviation)]
+    )
     problem = _Problem(found, count, len(start))
     best = most_probable(problem, start, spread, weight=found.weight, noise=NOISE)
     traits = best[: count * TRAIT_COUNT].reshape(count, TRAIT_COUNT)
@@ -133,16 +146,16 @@ def fit_population(found: Sample) -> Fit:
     )
 
 
-def population(fit: Fit) -> Population:
+def population(fit: Fit, belief: Belief = FIRST) -> Population:
     """Return mean and spread of the types in a fit; the spread leans on what was believed before.
 
     Few types tell little of how far the next may lie, so the first belief counts as one type more;
     a trait that no product told anything of keeps it.
     """
-    traits = np.array(fit.traits)
-    between = len(traits) * traits.var(axis=0) + np.array(PRIOR_DEVIATION) ** 2
+    traits, before = np.array(fit.traits), np.array(belief.deviation)
+    between = len(traits) * traits.var(axis=0) + before**2
     told = traits.std(axis=0) > 0.0
-    deviation = np.where(told, np.sqrt(between / (len(traits) + 1)), np.array(PRIOR_DEVIATION))
+    deviation = np.where(told, np.sqrt(between / (len(traits) + 1)), before)
     mean = traits.mean(axis=0)
     return Population(Traits(*map(float, mean)), Traits(*map(float, deviation)), fit.shared)
 

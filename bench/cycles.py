@@ -21,14 +21,14 @@ from noljima.prediction.sources import source_of
 from noljima.runtime.loop import run
 
 _KINDS: Final = (Submitted, Finished)
-_SETTLED_S: Final = 2 * 86_400.0
+_SETTLED_S: Final = 86_400.0
 _WINDOW_S: Final = 300.0
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A cluster, a queue and how many decisions are measured."""
 
-    policy: str
+    policy: str = "fair"
     nodes: int
     waiting: int
     running: int

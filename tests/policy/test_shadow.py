@@ -149,3 +149,28 @@ def test_whoever_returns_before_it_was_missed_is_there_once() -> None:
 
     assert numbers(strict.advance(10.0)) == [2]
     assert strict.space.gpu_milli_free == 2 * GPU
+
+
+def test_it_tells_who_waits_who_holds_what_and_whose_end_is_known() -> None:
+    strict = shadow(4)
+    over, runs, waits, urgent, gone = (
+        ticket(number, gpus, priority)
+        for number, gpus, priority in (
+            (0, 2, Priority.NORMAL),
+            (1, 2, Priority.NORMAL),
+            (2, 4, Priority.NORMAL),
+            (3, 4, Priority.URGENT),
+            (4, 1, Priority.NORMAL),
+        )
+    )
+    strict.submit(over)
+    strict.submit(runs)
+    strict.advance(0.0)
+    for late in (waits, urgent, gone):
+        strict.submit(late)
+    strict.withdraw(gone)
+    end(strict, over, 10.0, now_s=4.0)
+
+    assert strict.held.keys() == {"j0", "j1"}
+    assert list(strict.ends()) == [(10.0, over)]
+    assert numbers(list(strict.waiting())) == [3, 2]

@@ -80,16 +80,14 @@ def strict_starts(
 
     Of a job that has ended in reality its run time is known, of the others it is believed.
     """
-    held = shadow._placements  # noqa: SLF001 - only read
-    ended = [(end_s, ticket) for end_s, _, ticket in shadow._ends]  # noqa: SLF001 - only read
+    held = shadow.held
     running = [(t.due_s + t.fill_s, t) for t in tickets if t.due_s < NEVER_S]
     ends = [
         (end_s, ticket.demand, held[ticket.job.id])
-        for end_s, ticket in ended + running
+        for end_s, ticket in [*shadow.ends(), *running]
         if ticket.job.id in held
     ]
     forecast = Forecast(now_s, shadow.space, ends)
-    for _, number, ticket in sorted(shadow._waiting):  # noqa: SLF001 - only read
-        if number not in shadow._gone:  # noqa: SLF001 - only read
-            run_s = min(ticket.run_s, ticket.fill_s)
-            yield ticket, forecast.start(ticket.demand, run_s)
+    for ticket in shadow.waiting():
+        run_s = min(ticket.run_s, ticket.fill_s)
+        yield ticket, forecast.start(ticket.demand, run_s)

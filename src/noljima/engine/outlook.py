@@ -122,7 +122,7 @@ class Outlook:
         """Say whether a job was evicted too often to be a guest again."""
         if self.guests is None:
             return False
-        return ticket.evictions >= self.guests._terms.evictions_max  # noqa: SLF001 - only read
+        return ticket.evictions >= self.guests.terms.evictions_max
 
     @property
     def reserved(self) -> Ticket | None:

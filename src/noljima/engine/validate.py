@@ -336,8 +336,8 @@ def _check_shadow(engine: Books) -> None:
 
 def _check_shadow_room(shadow: Shadow, tickets: Mapping[JobId, Ticket]) -> None:
     """Give back all that is held there: the whole cluster must be free then."""
-    placements, ends = shadow._placements, shadow._ends  # noqa: SLF001 - books nobody else reads
-    holders = {ticket.job.id: ticket for _, _, ticket in ends}
+    placements = shadow.held
+    holders = {ticket.job.id: ticket for _, ticket in shadow.ends()}
     holders |= {job: ticket for job, ticket in tickets.items() if ticket.due_s < NEVER_S}
     if placements.keys() != holders.keys():
         words = f"{sorted(placements)} hold capacity there, {sorted(holders)} are started"

@@ -50,7 +50,8 @@ class GuestPolicy:
     ) -> None:
         self.name = name
         self._order = order
-        self._terms = terms or GuestTerms()
+        self.terms = terms or GuestTerms()
+        """On what terms guests run and go."""
         self._age_cap_s = age_cap_s
         self._young: deque[Ticket] = deque()
 
@@ -115,7 +116,7 @@ class GuestPolicy:
             elif not self.admits(ticket):
                 continue
             elif ticket.evictable:
-                if ticket.evictions < self._terms.evictions_max:
+                if ticket.evictions < self.terms.evictions_max:
                     cycle.start(ticket, guest=True)
             else:
                 backfill = backfill or Backfill(cycle, head)
@@ -150,10 +151,10 @@ class GuestPolicy:
 
     def _loss_max_milli_s(self, state: SchedulerState, ticket: Ticket) -> float:
         """Say how much GPU time evictions may throw away for a job that is not due."""
-        if state.lost_milli_s > self._terms.lost_share_max * state.held_milli_s:
+        if state.lost_milli_s > self.terms.lost_share_max * state.held_milli_s:
             return 0.0
         waited_milli_s = ticket.gpu_milli * (state.now_s - ticket.submit_s)
-        return self._terms.loss_per_wait * waited_milli_s
+        return self.terms.loss_per_wait * waited_milli_s
 
 
 def _behind(cycle: Cycle, head: Ticket) -> Iterable[Ticket]:

@@ -9,7 +9,7 @@ promise made is no longer exact; `docs/guarantees.md` says when that can happen.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from noljima.model.node import Node
 from noljima.model.placements import Placement
@@ -56,6 +56,22 @@ class Shadow:
     def next_s(self) -> float:
         """When the next job ends here, as far as it is known."""
         return self._ends[0][0] if self._ends else NEVER_S
+
+    @property
+    def held(self) -> Mapping[JobId, Placement]:
+        """Where everybody stands who has started here and not ended here."""
+        return self._placements
+
+    def ends(self) -> Iterator[tuple[float, Ticket]]:
+        """Go through the ends that are known, in no order; whoever was withdrawn holds nothing."""
+        for end_s, _, ticket in self._ends:
+            yield end_s, ticket
+
+    def waiting(self) -> Iterator[Ticket]:
+        """Go through those who have not started here, in this queue's order."""
+        for _, number, ticket in sorted(self._waiting):
+            if number not in self._gone:
+                yield ticket
 
     def submit(self, ticket: Ticket) -> None:
         """Let a job queue up: urgent ones first, then in order of arrival."""

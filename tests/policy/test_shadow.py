@@ -174,3 +174,17 @@ def test_it_tells_who_waits_who_holds_what_and_whose_end_is_known() -> None:
     assert strict.held.keys() == {"j0", "j1"}
     assert list(strict.ends()) == [(10.0, over)]
     assert numbers(list(strict.waiting())) == [3, 2]
+
+
+def test_whoever_is_withdrawn_after_it_was_swept_out_can_return() -> None:
+    strict = shadow(4)
+    swept = ticket(0, 4)
+    strict.submit(swept)
+    strict.set_node(Node(id=NodeId("pool"), gpus=2))
+    strict.sweep()
+    strict.advance(1.0)
+    strict.withdraw(swept)
+    strict.set_node(Node(id=NodeId("pool"), gpus=4))
+    strict.submit(swept)
+
+    assert numbers(strict.advance(2.0)) == [0]

@@ -26,6 +26,8 @@ class Shadow:
     def __init__(self, space: Space) -> None:
         self.space = space
         self._waiting: list[tuple[int, int, Ticket]] = []
+        # Whose entry is in there, and whose entry there counts no more.
+        self._entered: set[int] = set()
         self._gone: set[int] = set()
         self._placements: dict[JobId, Placement] = {}
         self._ends: list[tuple[float, int, Ticket]] = []
@@ -79,15 +81,16 @@ class Shadow:
             # Held and released: its entry has not been swept out yet, and counts again.
             self._gone.remove(ticket.number)
             return
+        self._entered.add(ticket.number)
         heapq.heappush(self._waiting, (ticket.job.priority, ticket.number, ticket))
 
     def withdraw(self, ticket: Ticket) -> None:
         """Take a job out that never ran in reality: cancelled, held, or found not to fit."""
         placement = self._placements.pop(ticket.job.id, None)
-        if placement is None:
-            self._gone.add(ticket.number)
-        else:
+        if placement is not None:
             self.space.give_back(ticket.demand, placement)
+        elif ticket.number in self._entered:
+            self._gone.add(ticket.number)
         ticket.due_s = NEVER_S
 
     def finish(self, ticket: Ticket, now_s: float) -> None:
@@ -155,19 +158,23 @@ class Shadow:
             ticket = self._waiting[0][2]
             if ticket.number in self._gone:
                 self._gone.discard(ticket.number)
-                heapq.heappop(self._waiting)
+                self._leave()
                 continue
             if not self.space.fits(ticket.demand):
                 break
             placement = self.space.take(ticket.demand)
             assert not isinstance(placement, Refusal)
-            heapq.heappop(self._waiting)
+            self._leave()
             self._placements[ticket.job.id] = placement
             ticket.due_s = at_s
             if ticket.run_s < NEVER_S:
                 self._will_end(ticket, at_s)
             started.append(ticket)
         return started
+
+    def _leave(self) -> None:
+        _, number, _ = heapq.heappop(self._waiting)
+        self._entered.remove(number)
 
     def _will_end(self, ticket: Ticket, now_s: float) -> None:
         end_s = max(ticket.due_s + ticket.run_s, now_s)

@@ -110,3 +110,17 @@ def test_a_cluster_of_nothing_runs_nothing_and_waits(policy: str) -> None:
     assert talk.submit(job("a")) == ["refuse a: needs 1 GPUs; 0 in the whole pool"]
     assert talk.see("first", 1) == ["start a"]
     assert talk.at(3.0).tell(Finished(at_s=3.0, job=JobId("a"))) == []
+
+
+def test_whoever_is_told_to_be_lost_after_the_node_is_back_is_in_the_strict_queue_again() -> None:
+    talk = Conversation(gpus=4)
+    talk.see("more", 8)
+    talk.submit(job("runs", 5))
+    talk.submit(job("head", 12), job("guest", 6))
+    talk.lose("more")
+    talk.see("more", 8)
+    talk.evicted("guest")
+    shadow = talk.engine.state.shadow
+
+    assert shadow is not None
+    assert [ticket.job.id for ticket in shadow.waiting()] == ["head", "guest"]

@@ -377,6 +377,9 @@ class Engine:
         self.state.line.add(ticket)
         if ticket.due_s < NEVER_S:
             self.state.due[job] = ticket
+        elif self.state.shadow is not None:
+            # It waits there already, unless it was swept out when a node was lost.
+            self.state.shadow.submit(ticket)
 
     def _release(self, ticket: Ticket) -> None:
         """Give back what a job held. Its run is over, whatever comes next."""

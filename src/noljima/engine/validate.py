@@ -329,9 +329,20 @@ def _check_shadow(engine: Books) -> None:
         words = f"{shadow.space.gpu_milli_total} of {engine.state.space.gpu_milli_total} milli-GPUs"
         raise BrokenInvariantError("T3 the strict queue has the same cluster", words)
     _check_shadow_room(shadow, engine.tickets)
+    _check_shadow_line(shadow, engine.tickets)
     if shadow.next_s <= engine.state.now_s:
         words = f"a job ends there at {shadow.next_s}, and it is {engine.state.now_s}"
         raise BrokenInvariantError("T3 the strict queue has reached the present", words)
+
+
+def _check_shadow_line(shadow: Shadow, tickets: Mapping[JobId, Ticket]) -> None:
+    """Whoever waits in reality waits in the strict queue too, unless it has started there."""
+    there = {ticket.number for ticket in shadow.waiting()}
+    for job, ticket in tickets.items():
+        waits = ticket.state is State.QUEUED and ticket.due_s == NEVER_S
+        if waits and ticket.number not in there:
+            words = "it waits, is not due, and does not wait there"
+            raise BrokenInvariantError("T3 the strict queue has whoever waits", words, job)
 
 
 def _check_shadow_room(shadow: Shadow, tickets: Mapping[JobId, Ticket]) -> None:

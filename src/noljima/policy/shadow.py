@@ -48,7 +48,7 @@ class Shadow:
         """Take out who waits here and fits the cluster no more, so that nobody waits behind them.
 
         To be called when the cluster has changed. Who waits in reality too is taken out by the
-        engine; the others run or have ended there, and are late for nothing.
+        engine; the others run there, and return here if they have to wait there again.
         """
         for _, _, ticket in self._waiting:
             if ticket.number not in self._gone and self.space.ever_fits(ticket.demand):
@@ -76,10 +76,10 @@ class Shadow:
                 yield ticket
 
     def submit(self, ticket: Ticket) -> None:
-        """Let a job queue up: urgent ones first, then in order of arrival."""
-        if ticket.number in self._gone:
-            # Held and released: its entry has not been swept out yet, and counts again.
-            self._gone.remove(ticket.number)
+        """Let a job queue up, or return: urgent ones first, then in order of arrival."""
+        if ticket.number in self._entered:
+            # Whether or not it was taken out meanwhile: its entry counts, once.
+            self._gone.discard(ticket.number)
             return
         self._entered.add(ticket.number)
         heapq.heappush(self._waiting, (ticket.job.priority, ticket.number, ticket))

@@ -1,25 +1,27 @@
-"""The report as one HTML file that works offline: figures, plots and a timeline of the cluster.
-
-Everything is in the file: data, styles and scripts. A content security policy in it allows exactly
-the package's own scripts and no network at all, so that a hostile job name stays a name.
-"""
+"""The report as one HTML file that works offline: figures, plots and a timeline of the cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from noljima.model.resources import GPU
 from noljima.report import atomic, curves
 from noljima.report.catalogue import Value
-from noljima.report.page import markup, payload, template
-from noljima.report.page.template import Markup
+from noljima.report.page import markup, payload
+from noljima.report.page.document import document
 from noljima.report.record import RunRecord
 
 FILE_NAME: Final = "index.html"
-_SCRIPTS: Final = ("format.js", "plots.js", "timeline.js", "scatter.js", "report.js")
+_SCRIPTS: Final = (
+    "format.js",
+    "plots.js",
+    "canvas.js",
+    "timeline.js",
+    "scatter.js",
+    "report.js",
+)
 
 
 def write(
@@ -50,23 +52,16 @@ def text(
     figures: Sequence[Mapping[str, Value]],
 ) -> str:
     """Return the page as HTML text."""
-    # The licence goes along: the page is a copy of uPlot, too.
-    licence = f"/*\n{_asset('uPlot.LICENSE.txt')}*/\n"
-    plots = template.script(licence + _asset("uPlot.iife.min.js"))
-    ours = template.script("\n".join(_asset(name) for name in _SCRIPTS))
     names = payload.run_names(runs)
-    return template.fill(
-        _asset("report.html"),
+    return document(
+        "report.html",
+        _SCRIPTS,
+        title,
+        payload.of(runs, capacity_milli(runs)),
         {
-            "title": template.escaped(title),
-            "script_hashes": Markup(f"'{template.digest(plots)}' '{template.digest(ours)}'"),
-            "styles": Markup(_asset("uPlot.min.css") + "\n" + _asset("report.css")),
             "facts": markup.facts({"Trace": trace_facts, "Cluster": cluster_facts}),
             "summary": markup.summary(names, figures),
             "definitions": markup.definitions(figures),
-            "data": template.as_json(payload.of(runs, capacity_milli(runs))),
-            "plot_script": plots,
-            "script": ours,
         },
     )
 
@@ -77,7 +72,3 @@ def capacity_milli(runs: Sequence[RunRecord]) -> int:
     if nodes:
         return sum(nodes.values())
     return max((int(curves.held_gpu_milli(run).level.max(initial=0)) for run in runs), default=0)
-
-
-def _asset(name: str) -> str:
-    return resources.files(__package__).joinpath("assets", name).read_text(encoding="utf-8")

@@ -115,17 +115,6 @@ class Scatter {
   }
 }
 
-function sized(canvas, width, height) {
-  const scale = window.devicePixelRatio || 1;
-  canvas.width = Math.round(width * scale);
-  canvas.height = Math.round(height * scale);
-  canvas.style.width = `${width}px`;
-  canvas.style.height = `${height}px`;
-  const pen = canvas.getContext("2d");
-  pen.scale(scale, scale);
-  return pen;
-}
-
 function jobTitle(jobs, job) {
   return jobs.name[job] ? `${jobs.id[job]} · ${jobs.name[job]}` : jobs.id[job];
 }

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +20,8 @@ from noljima.report import metrics, page
 from noljima.report.page import payload, roster
 from noljima.report.record import RunRecord
 from noljima.report.recorder import Recorder
+
+Driven = Callable[[Path], tuple[str, list[str]]]
 
 HOSTILE: Final = (
     "</script><script>document.body.dataset.owned='1'</script><img src=x onerror=owned()>"
@@ -168,29 +169,9 @@ def test_a_page_has_as_many_figures_as_runs(tmp_path: Path) -> None:
         page.write(tmp_path, "A run", {}, {}, [a_run()], [])
 
 
-def browser() -> str:
-    found = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
-    if found is None:
-        pytest.skip("no chromium here: the page is not driven in a browser")
-    return found
-
-
-def driven(path: Path, profile: Path) -> tuple[str, list[str]]:
-    """Open a page in a browser; return its elements as they are then, and what it complained of."""
-    quiet = ("background-networking", "component-update", "sync", "gpu", "dev-shm-usage")
-    command = [browser(), "--headless", "--no-sandbox", "--no-first-run"]
-    command += [f"--disable-{name}" for name in quiet]
-    command += ["--enable-logging=stderr", "--v=0", "--virtual-time-budget=5000", "--dump-dom"]
-    command += [f"--user-data-dir={profile}", "--window-size=1200,900", path.as_uri()]
-    done = subprocess.run(  # noqa: S603 - our own command line
-        command, capture_output=True, text=True, timeout=100, check=True
-    )
-    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-
-
 @pytest.mark.parametrize("kind", ["two policies on nodes", "one policy in a pool", "no jobs"])
 def test_the_page_draws_everything_in_a_browser_without_a_complaint(
-    kind: str, tmp_path: Path
+    kind: str, tmp_path: Path, driven: Driven
 ) -> None:
     runs = {
         "two policies on nodes": [a_run("fair", name=HOSTILE), a_run("fifo", delay=60)],
@@ -199,7 +180,7 @@ def test_the_page_draws_everything_in_a_browser_without_a_complaint(
     }[kind]
     path = tmp_path / "page.html"
     path.write_text(text_of(*runs, title=HOSTILE), encoding="utf-8")
-    elements, complaints = driven(path, tmp_path / "profile")
+    elements, complaints = driven(path)
 
     assert complaints == []
     assert 'data-ready="1"' in elements
@@ -209,14 +190,14 @@ def test_the_page_draws_everything_in_a_browser_without_a_complaint(
 
 @pytest.mark.parametrize("nodes", [True, False])
 def test_every_control_of_the_page_works_and_every_canvas_holds_ink(
-    tmp_path: Path, *, nodes: bool
+    tmp_path: Path, driven: Driven, *, nodes: bool
 ) -> None:
     runs = [a_run("fair", nodes=nodes, name=HOSTILE), a_run("fifo", delay=60, nodes=nodes)]
     # The policy against foreign scripts would keep out the probe, too.
     text = re.sub(r"<meta http-equiv=[^>]*>", "", text_of(*runs)).replace("</body>", PROBE)
     path = tmp_path / "page.html"
     path.write_text(text, encoding="utf-8")
-    elements, complaints = driven(path, tmp_path / "profile")
+    elements, complaints = driven(path)
     ink = re.search(r'data-ink="\[([0-9,]*)\]"', elements)
 
     assert complaints == []

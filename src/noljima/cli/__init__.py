@@ -17,6 +17,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "simulate": ("simulate", "Run a trace through the scheduler and compare policies."),
     "replay": ("replay", "Re-run a recorded event log and prove the decisions are the same."),
     "place": ("place", "Pack pods onto nodes and measure how much of the GPUs is allocated."),
+    "evaluate": ("evaluate", "Judge run-time predictions on a trace, each from its past alone."),
     "predict": ("predict", "Predict how long a declared training job runs and what it needs."),
     "profile": ("profile", "Count a PyTorch model's operations, parameters and memory."),
     "calibrate": ("calibrate", "Measure the GPU of this machine for better predictions."),

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from noljima import app
 from noljima.app import EngineSpec, Scene
-from noljima.cli import outputs
+from noljima.cli import outputs, reading
 from noljima.cli.endings import fail
 from noljima.cli.options import NEVER_S
 from noljima.cli.progress import Bars
@@ -36,9 +36,8 @@ from noljima.report.recorder import Recorder
 from noljima.runtime.ports import Sink
 from noljima.store.journal import JournalError, JournalWriter
 from noljima.workload import cluster, jsonl
-from noljima.workload.reader import read_trace
 from noljima.workload.selection import Selection, parse_filter, parse_moment, select
-from noljima.workload.trace import Problem, Trace
+from noljima.workload.trace import Trace
 
 _FAULTS_MAX: Final = 100_000
 
@@ -133,12 +132,10 @@ def _scene(request: Request) -> Scene:
     else:
         assert request.cluster is not None
         listing = cluster.read_nodes(request.cluster, strict=request.strict)
-        _warn(request.cluster.name, "skipped", listing.problems, listing.problem_count)
+        reading.warn(request.cluster.name, "skipped", listing.problems, listing.problem_count)
         nodes = listing.items
         shape = max((node.gpus for node in nodes), default=0) or None
-    trace = read_trace(request.trace, gpus_per_node=shape, strict=request.strict)
-    _warn(trace.name, "skipped", trace.problems, trace.problem_count)
-    _warn(trace.name, "mended", trace.notes, trace.note_count)
+    trace = reading.read(request.trace, gpus_per_node=shape, strict=request.strict)
     trace = select(trace, _selection(request))
     if not trace.jobs:
         fail(f"{request.trace}: no job is left to run")
@@ -182,17 +179,6 @@ def _faults(request: Request, nodes: Sequence[Node], trace: Trace) -> Faults:
     jobs = [job.job.id for job in trace.jobs]
     failing = faults.start_failures(jobs, share=request.start_failures, seed=request.seed)
     return Faults(nodes=hit, start_failures=failing)
-
-
-def _warn(name: str, kind: str, kept: Sequence[Problem], count: int) -> None:
-    """Say on standard error which rows of a file were skipped or mended."""
-    if count:
-        first = kept[0]
-        click.echo(
-            f"noljima: {name}: {count:,} rows {kind}; "
-            f"the first is line {first.line}: {first.words}",
-            err=True,
-        )
 
 
 def _tell(

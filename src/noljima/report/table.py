@@ -71,7 +71,11 @@ def show(figures: Sequence[Figures], console: Console) -> None:
 
 def plain(figures: Sequence[Figures]) -> str:
     """Return the comparison as aligned ASCII text, an asterisk at the best of each figure."""
-    lines = [[figure.label, *cells] for figure, cells in _lines(figures, mark="*")]
+    return aligned([[figure.label, *cells] for figure, cells in _lines(figures, mark="*")])
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Return lines of cells as ASCII text, the first column to the left and the others right."""
     lines = [[wording.ascii_only(cell) for cell in line] for line in lines]
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(

@@ -37,6 +37,20 @@ def summary(names: Sequence[str], runs: Sequence[Mapping[str, Value]]) -> Markup
     )
 
 
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+    """Return a table whose first column names the lines."""
+    names = "".join(f'<th scope="col">{escaped(name)}</th>' for name in head)
+    lines = "".join(
+        f'<tr><th scope="row">{escaped(first)}</th>'
+        + "".join(f"<td>{escaped(words)}</td>" for words in rest)
+        + "</tr>"
+        for first, *rest in rows
+    )
+    return Markup(
+        f'<table class="figures"><thead><tr>{names}</tr></thead><tbody>{lines}</tbody></table>'
+    )
+
+
 def definitions(runs: Sequence[Mapping[str, Value]]) -> Markup:
     """Return what each figure of the table means."""
     rows = "".join(

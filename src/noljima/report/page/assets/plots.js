@@ -43,6 +43,7 @@ class LinePlot {
         dash: DASHES[run % 8],
         points: { show: false },
         ...(this.options.paths ? { paths: this.options.paths } : {}),
+        ...(this.options.spanGaps ? { spanGaps: true } : {}),
         ...(this.options.filled ? { fill: ink + "99" } : {}),
       });
       data.push(line.values);

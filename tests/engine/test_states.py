@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from noljima.model.bounds import InvalidFieldError
 from noljima.model.events import Outcome, Started, Ticked
 from noljima.model.job import Checkpoint
 from noljima.model.lifecycle import State
@@ -165,5 +166,5 @@ def test_time_never_goes_back() -> None:
     talk = Conversation()
     talk.tell(Ticked(at_s=5.0))
 
-    with pytest.raises(AssertionError, match=r"time goes back from 5\.0 to 4\.0"):
+    with pytest.raises(InvalidFieldError, match=r"at_s: 4\.0 is before 5\.0"):
         talk.tell(Ticked(at_s=4.0))

@@ -113,6 +113,17 @@ def test_without_an_oracle_the_work_is_what_was_saved_plus_the_last_segment() ->
     assert run.ended.lost_gpu_s.tolist() == [26.0]
 
 
+def test_more_than_the_run_had_time_for_is_not_taken_as_saved() -> None:
+    run = run_of(
+        ([submitted(0.0)], [start(guest=True)]),
+        ([Evicted(at_s=20.0, job=A, saved_s=1e6)], []),
+        ([Ticked(at_s=60.0)], [start()]),
+        ([Finished(at_s=100.0, job=A)], []),
+    )
+
+    assert run.ended.run_s.tolist() == [60.0]
+
+
 @pytest.mark.parametrize("outcome", [Outcome.LIMIT, Outcome.CANCELLED])
 def test_a_job_that_was_cut_short_did_only_the_work_it_did(outcome: Outcome) -> None:
     run = run_of(

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from noljima.config import Settings
 from noljima.engine.defaults import Defaults
+from noljima.engine.door import Doubts, moment_s
 from noljima.engine.explain import explain, explain_all
 from noljima.engine.validate import validate
 from noljima.model.commands import Command, Evict, Refuse, Start, Stop
@@ -70,6 +71,8 @@ class Engine:
         self.infeasible: dict[JobId, str] = {}
         """Jobs that cannot run on the cluster as it is, and why."""
         self.reservation: Reservation | None = None
+        self.doubts = Doubts()
+        """What drivers have said and was not believed."""
         self._defaults = Defaults(settings or Settings())
         self._demands = Demands()
         # What `ever_fits` has said; only a change of the nodes changes it.
@@ -106,9 +109,7 @@ class Engine:
     def handle(self, *events: Event) -> list[Command]:
         """Take in what happened in one moment, then say what to do about it."""
         self._commands = []
-        now_s = events[-1].at_s
-        assert now_s >= self.state.now_s, f"time goes back from {self.state.now_s} to {now_s}"
-        self.state.now_s = now_s
+        self.state.now_s = now_s = moment_s(events, self.state.now_s)
         self.estimates.advance(now_s)
         # 1. The strict queue reaches this moment.
         if self.state.shadow is not None:
@@ -201,11 +202,12 @@ class Engine:
         if ticket is None or event.job not in self.state.running:
             return
         self._release(ticket)
+        saved_s = self.doubts.saved_s(event, ticket)
         held_s = event.at_s - ticket.start_s
-        lost_s = held_s - (event.saved_s - ticket.saved_s)
+        lost_s = held_s - (saved_s - ticket.saved_s)
         self.state.held_milli_s += ticket.gpu_milli * held_s
         self.state.lost_milli_s += ticket.gpu_milli * lost_s
-        ticket.saved_s = event.saved_s
+        ticket.saved_s = saved_s
         ticket.evictions += 1
         self._back_in_line(ticket)
 

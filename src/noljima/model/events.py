@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from noljima.model import bounds
 from noljima.model.job import Job
 from noljima.model.node import Node
 from noljima.model.resources import JobId, NodeId
@@ -78,6 +79,10 @@ class Evicted(Happened, frozen=True, kw_only=True, omit_defaults=True):
 
     job: JobId
     saved_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what no work can be; `Engine` looks at whether there was time for so much."""
+        bounds.seconds("saved_s", self.saved_s)
 
 
 class Finished(Happened, frozen=True, kw_only=True, omit_defaults=True):

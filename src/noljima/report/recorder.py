@@ -227,9 +227,11 @@ class _Books:
         """End a stretch; the job waits again."""
         if story.segment < 0:
             return
+        ran_s = self.now_s - self.segment_start_s[story.segment]
         self.end_segment(story, Ending.EVICTED)
         story.evictions += 1
-        story.saved_s = event.saved_s
+        # As the engine does: no more is saved than there was time for.
+        story.saved_s = min(event.saved_s, story.saved_s + ran_s)
         self.requeue(story)
 
     def give_up_start(self, story: _Story) -> None:

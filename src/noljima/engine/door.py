@@ -18,15 +18,14 @@ from noljima.policy.ticket import Ticket
 _CLOCKS_S: Final = 1.0
 
 
-def moment_s(events: Sequence[Event], since_s: float) -> float:
-    """Return the time of the last event; refuse times that are none, and time that goes back."""
+def check_times(events: Sequence[Event], since_s: float) -> None:
+    """Refuse times that are none, and time that goes back."""
     for event in events:
         at_s = event.at_s
         if not since_s <= at_s <= bounds.SECONDS_MAX:  # also true for NaN
             bounds.seconds("at_s", at_s)
             raise InvalidFieldError("at_s", at_s, f"is before {since_s}, the time of the last")
         since_s = at_s
-    return since_s
 
 
 class Doubts:

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from noljima.config import Settings
 from noljima.engine.defaults import Defaults
-from noljima.engine.door import Doubts, moment_s
+from noljima.engine.door import Doubts, check_times
 from noljima.engine.explain import explain, explain_all
 from noljima.engine.validate import validate
+from noljima.model.bounds import SECONDS_MAX
 from noljima.model.commands import Command, Evict, Refuse, Start, Stop
 from noljima.model.events import (
     Cancelled,
@@ -109,7 +110,10 @@ class Engine:
     def handle(self, *events: Event) -> list[Command]:
         """Take in what happened in one moment, then say what to do about it."""
         self._commands = []
-        self.state.now_s = now_s = moment_s(events, self.state.now_s)
+        now_s = events[-1].at_s
+        if len(events) > 1 or not self.state.now_s <= now_s <= SECONDS_MAX:
+            check_times(events, self.state.now_s)
+        self.state.now_s = now_s
         self.estimates.advance(now_s)
         # 1. The strict queue reaches this moment.
         if self.state.shadow is not None:

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from noljima.model.commands import Start
-from noljima.model.estimate import Estimate
+from noljima.model.estimate import LEVELS, Estimate
 from noljima.model.events import Evicted, Finished, Submitted
 from noljima.model.job import Job
 from noljima.model.placements import IN_POOL
 from noljima.model.resources import JobId, Resources, gang_of
-from noljima.prediction.distribution import LEVELS
 from noljima.prediction.source import Guarded
 from noljima.report import evaluation, forecasts
 from noljima.report.forecasts import Witness

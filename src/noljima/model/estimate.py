@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+LEVELS: Final = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.87, 0.92, 0.95, 0.975, 0.99, 1.0)
+"""Where a distribution is kept when it has to be small: dense where decisions look."""
 
 
 class Estimate(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -17,7 +22,7 @@ class Estimate(msgspec.Struct, frozen=True, omit_defaults=True):
     q95_s: float
     curve_s: tuple[float, ...] = ()
     """The whole distribution in short, where the source knows it: quantiles in rising order at the
-    levels of `prediction.distribution.LEVELS`."""
+    levels of `LEVELS`."""
 
     @classmethod
     def point(cls, run_s: float) -> Estimate:

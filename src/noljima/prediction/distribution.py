@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from noljima.model.estimate import LEVELS
 
-# Where a distribution is kept when it has to be small: dense where decisions look.
-LEVELS: Final = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.87, 0.92, 0.95, 0.975, 0.99, 1.0)
+Floats = NDArray[np.float64]
 
 
 class Distribution:

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noljima.model.commands import Command, Start
-from noljima.model.estimate import Estimate
+from noljima.model.estimate import LEVELS, Estimate
 from noljima.model.events import Cancelled, Event, Evicted, Finished, StartFailed, Submitted
 from noljima.model.job import Job
 from noljima.model.resources import JobId
-from noljima.prediction.distribution import LEVELS
 from noljima.prediction.source import Guarded
 
 Floats = NDArray[np.float64]

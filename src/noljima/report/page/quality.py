@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from noljima.prediction.distribution import LEVELS
+from noljima.model.estimate import LEVELS
 from noljima.report import atomic, evaluation, forecasts
 from noljima.report.evaluation import LAST_TWO, LIMIT, OURS, SOURCES, Evaluation
 from noljima.report.forecasts import TAUS, WINDOW_JOBS, Floats, Witness

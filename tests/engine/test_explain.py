@@ -323,6 +323,7 @@ class Sleepy:
 
     each_event = False
     keeps_shadow = False
+    fill_tau = 0.8
     name = "sleepy"
 
     def new_line(self) -> Line:

@@ -152,6 +152,7 @@ class Engine:
         demand = self._demands.of(job.gang)
         estimate = self.estimates.predict(job, event.oracle_s)
         ticket = Ticket(job, self._arrivals, event.at_s, demand, estimate)
+        ticket.fill_s = estimate.at(self.policy.fill_tau)
         self._arrivals += 1
         ticket.evictable = self._defaults.evictable(job)
         self.tickets[job.id] = ticket
@@ -432,7 +433,7 @@ class Engine:
     def _correct(self, ticket: Ticket, worked_s: float) -> None:
         self.state.ends.remove(ticket)
         ticket.fill_s, ticket.corrections = self.estimates.correct(
-            ticket.job, ticket.estimate.q80_s, ticket.corrections, worked_s
+            ticket.job, ticket.estimate.at(self.policy.fill_tau), ticket.corrections, worked_s
         )
         ticket.expected_end_s = ticket.start_s + ticket.remaining_s()
         self.state.ends.add(ticket)

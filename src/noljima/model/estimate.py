@@ -28,3 +28,9 @@ class Estimate(msgspec.Struct, frozen=True, omit_defaults=True):
     def point(cls, run_s: float) -> Estimate:
         """Build the estimate of a source that knows one number only."""
         return cls(run_s, run_s, run_s)
+
+    def at(self, tau: float) -> float:
+        """Return the first of the three quantiles that a run exceeds with at most 1 - tau."""
+        if tau <= 0.5:
+            return self.q50_s
+        return self.q80_s if tau <= 0.8 else self.q95_s

@@ -12,7 +12,7 @@ from noljima.policy.line import KeyedLine, Line
 from noljima.policy.order import Order, key_of
 from noljima.policy.profile import Profile
 from noljima.policy.state import Plan, Planned, Reservation, SchedulerState
-from noljima.policy.ticket import NEVER_S, Ticket
+from noljima.policy.ticket import FILL_TAU, NEVER_S, Ticket
 
 
 class Conservative:
@@ -20,6 +20,7 @@ class Conservative:
 
     each_event = True
     keeps_shadow = False
+    fill_tau = FILL_TAU
     name = "conservative"
 
     def __init__(self) -> None:

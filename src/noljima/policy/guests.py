@@ -18,7 +18,7 @@ from noljima.policy.cycle import Backfill, Cycle
 from noljima.policy.line import KeyedLine, Line
 from noljima.policy.order import Order, key_of
 from noljima.policy.state import Plan, SchedulerState
-from noljima.policy.ticket import NEVER_S, Ticket
+from noljima.policy.ticket import FILL_TAU, NEVER_S, Ticket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,7 @@ class GuestPolicy:
 
     each_event = False
     keeps_shadow = True
+    fill_tau = FILL_TAU
 
     def __init__(
         self,

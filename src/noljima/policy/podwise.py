@@ -17,7 +17,7 @@ from noljima.placement.space import Space
 from noljima.policy.line import KeyedLine, Line
 from noljima.policy.order import Order, key_of
 from noljima.policy.state import Plan, Planned, SchedulerState
-from noljima.policy.ticket import Ticket
+from noljima.policy.ticket import FILL_TAU, Ticket
 
 RENDEZVOUS_S: Final = 600.0
 """How long a pod waits for its peers: the default of torchrun's rendezvous."""
@@ -42,6 +42,7 @@ class PodByPod:
 
     each_event = False
     keeps_shadow = False
+    fill_tau = FILL_TAU
     name = "pod-by-pod"
 
     def __init__(self, rendezvous_s: float = RENDEZVOUS_S) -> None:

@@ -16,7 +16,7 @@ from noljima.placement.refusal import Refusal
 from noljima.policy.line import KeyedLine, Line
 from noljima.policy.order import Order, key_of
 from noljima.policy.state import Plan, Planned, SchedulerState
-from noljima.policy.ticket import NEVER_S, Ticket
+from noljima.policy.ticket import FILL_TAU, NEVER_S, Ticket
 
 _TICK_S: Final = 1e-6
 
@@ -75,6 +75,7 @@ class PreemptivePolicy:
 
     each_event = False
     keeps_shadow = False
+    fill_tau = FILL_TAU
 
     def __init__(self, name: str, rank: Rank) -> None:
         self.name = name

@@ -14,9 +14,10 @@ from noljima.policy.podwise import PodByPod
 from noljima.policy.preemptive import LeastAttained, PreemptivePolicy, ShortestRemaining
 from noljima.policy.queueing import QueuePolicy
 from noljima.policy.share import SharePolicy
+from noljima.policy.slowdown import SlowdownPolicy
 from noljima.policy.state import Policy
 
-AGE_CAP_S: Final = 86400.0
+AGE_CAP_S: Final = 48 * 3600.0
 
 _PRESETS: Final[Mapping[str, tuple[str, Callable[[Settings], Policy]]]] = {
     "fair": (
@@ -24,7 +25,7 @@ _PRESETS: Final[Mapping[str, tuple[str, Callable[[Settings], Policy]]]] = {
         lambda _: GuestPolicy("fair", Order.SUBMIT),
     ),
     "efficient": (
-        "shortest predicted first, with an age cap of 24 h; guests as in fair",
+        "shortest predicted first, with an age cap of 48 h; guests as in fair",
         lambda _: GuestPolicy("efficient", Order.SHORTEST, age_cap_s=AGE_CAP_S),
     ),
     "share": (
@@ -46,6 +47,10 @@ _PRESETS: Final[Mapping[str, tuple[str, Callable[[Settings], Policy]]]] = {
     "conservative": (
         "backfill behind a reservation for every waiting job",
         lambda _: Conservative(),
+    ),
+    "slowdown": (
+        "least slowdown first, wide jobs first come; evicts nobody, for jobs that cannot be",
+        lambda _: SlowdownPolicy("slowdown"),
     ),
     "sjf": (
         "strictly shortest predicted first, no backfill",

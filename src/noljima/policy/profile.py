@@ -56,6 +56,10 @@ class Profile:
         for index in range(self._split(start_s), self._split(_end(start_s, duration_s))):
             self._steps[index].give_back(demand, placement)
 
+    def at(self, at_s: float) -> Space:
+        """Return what is free from this time on, for the caller to change."""
+        return self._steps[bisect_right(self._times, at_s) - 1].copy()
+
     def _hold(self, first: int, demand: Demand, duration_s: float) -> Placement | None:
         end_s = _end(self._times[first], duration_s)
         common = self._steps[first]

@@ -16,7 +16,7 @@ from noljima.policy.line import KeyedLine, Line
 from noljima.policy.order import Order, key_of
 from noljima.policy.reservation import earliest
 from noljima.policy.state import Plan, Planned, Reservation, SchedulerState
-from noljima.policy.ticket import Ticket
+from noljima.policy.ticket import FILL_TAU, Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class QueuePolicy:
     """Starts jobs in order; with `backfill`, later ones too, behind the first one's reservation."""
 
     keeps_shadow = False
+    fill_tau = FILL_TAU
 
     def __init__(
         self, name: str, order: Order, *, backfill: bool = False, shortest_fill: bool = False

@@ -181,6 +181,11 @@ class Policy(Protocol):
         """Whether it wants the strict queue simulated beside the real one."""
         ...
 
+    @property
+    def fill_tau(self) -> float:
+        """Which quantile of a run time decides whether a job ends before a reservation."""
+        ...
+
     def new_line(self) -> Line:
         """Return an empty line in this policy's order."""
         ...

@@ -14,6 +14,8 @@ Key = tuple[int, int, float, int]
 """Place in a line: priority class, lane, value, number of arrival; all different, small first."""
 
 NEVER_S: Final = float("inf")
+FILL_TAU: Final = 0.8
+"""Which quantile of a run time decides whether a job ends in time, unless a policy says else."""
 
 
 class Ticket:
@@ -56,7 +58,7 @@ class Ticket:
         self.gpu_milli = demand.gpu_milli
         self.estimate = estimate
         # The run time that "does it end before the reservation" believes in; corrections raise it.
-        self.fill_s = estimate.q80_s
+        self.fill_s = estimate.at(FILL_TAU)
         self.corrections = 0
         self.key: Key = (job.priority, 0, 0.0, number)
         self.state = State.QUEUED

@@ -13,6 +13,7 @@ from typing import Final, Protocol, runtime_checkable
 from noljima.model import bounds
 from noljima.model.estimate import Estimate
 from noljima.model.job import Job
+from noljima.model.phase import Phase
 from noljima.prediction.correction import corrected_s
 
 UNLIMITED_S: Final = 14 * 86400.0
@@ -55,6 +56,21 @@ class Follower(Protocol):
         ...
 
 
+@runtime_checkable
+class Listener(Protocol):
+    """What a source implements besides `Source` to be told how far running jobs are."""
+
+    def progressed(
+        self, job: Job, step: float, total: float | None, phase: Phase, worked_s: float
+    ) -> Estimate | None:
+        """Return a new belief about the whole run time; None where the old one will do."""
+        ...
+
+    def reconsidered(self, job: Job, worked_s: float) -> Estimate | None:
+        """Return a new belief about a job that has outlived the last one; None for no idea."""
+        ...
+
+
 def limit_of(job: Job) -> float:
     """Return the job's limit, or what stands for it where it has none."""
     return UNLIMITED_S if job.limit_s is None else job.limit_s
@@ -66,6 +82,7 @@ class Guarded:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._follower = source if isinstance(source, Follower) else None
+        self._listener = source if isinstance(source, Listener) else None
         self.failures = 0
         self.last_failure = ""
 
@@ -74,20 +91,34 @@ class Guarded:
         limit_s = limit_of(job)
         try:
             estimate = self._source.predict(job, oracle_s)
-            sane = _sane(estimate)
+            credible = sane(estimate)
         except Exception as error:  # noqa: BLE001 - any failure of a source is the same to us
             return self._fallback(limit_s, f"{type(error).__name__}: {error}")
-        if not sane:
+        if not credible:
             return self._fallback(limit_s, f"absurd estimate {estimate!r:.80}")
-        if job.limit_s is not None and estimate.q95_s > limit_s:
-            q50_s, q80_s = min(estimate.q50_s, limit_s), min(estimate.q80_s, limit_s)
-            return Estimate(q50_s, q80_s, limit_s, estimate.curve_s)
-        return estimate
+        return _within_limit(job, estimate)
+
+    def progressed(
+        self, job: Job, step: float, total: float | None, phase: Phase, worked_s: float
+    ) -> Estimate | None:
+        """Pass on how far a running job is; return a new belief, None where the old one stays.
+
+        A belief that comes out has the job run on: `q80_s` is more than `worked_s`.
+        """
+        if self._listener is None:
+            return None
+        return self._heard(
+            job, worked_s, lambda heard: heard.progressed(job, step, total, phase, worked_s)
+        )
 
     def correct(
         self, job: Job, first_s: float, corrections: int, ran_s: float
     ) -> tuple[float, int]:
         """Return a new run time for a job that has outlived its estimate, and the steps used."""
+        if self._listener is not None:
+            estimate = self._heard(job, ran_s, lambda heard: heard.reconsidered(job, ran_s))
+            if estimate is not None:
+                return estimate.q80_s, corrections
         return corrected_s(first_s, corrections, limit_of(job), ran_s)
 
     def learn(self, job: Job, run_s: float) -> None:
@@ -117,6 +148,25 @@ class Guarded:
         if self._follower is not None:
             self._tell(lambda follower: follower.forget(job))
 
+    def _heard(
+        self, job: Job, worked_s: float, asked: Callable[[Listener], Estimate | None]
+    ) -> Estimate | None:
+        assert self._listener is not None
+        try:
+            estimate = asked(self._listener)
+            credible = estimate is None or sane(estimate)
+        except Exception as error:  # noqa: BLE001 - any failure of a source is the same to us
+            self._note(f"{type(error).__name__}: {error}")
+            return None
+        if not credible:
+            self._note(f"absurd belief {estimate!r:.80}")
+            return None
+        if estimate is None:
+            return None
+        estimate = _within_limit(job, estimate)
+        # Past a limit that is not enforced nothing is left to believe in but corrections.
+        return estimate if estimate.q80_s > worked_s else None
+
     def _tell(self, what: Callable[[Follower], None]) -> None:
         assert self._follower is not None
         try:
@@ -133,7 +183,16 @@ class Guarded:
         self.last_failure = why
 
 
-def _sane(estimate: Estimate) -> bool:
+def _within_limit(job: Job, estimate: Estimate) -> Estimate:
+    limit_s = job.limit_s
+    if limit_s is None or estimate.q95_s <= limit_s:
+        return estimate
+    q50_s, q80_s = min(estimate.q50_s, limit_s), min(estimate.q80_s, limit_s)
+    return Estimate(q50_s, q80_s, limit_s, estimate.curve_s)
+
+
+def sane(estimate: Estimate) -> bool:
+    """Say whether the quantiles are finite numbers of seconds in rising order."""
     q50_s, q80_s, q95_s = estimate.q50_s, estimate.q80_s, estimate.q95_s
     # Decimals and their like compare with floats and cannot be added to them.
     if not all(isinstance(quantile, int | float) for quantile in (q50_s, q80_s, q95_s)):

@@ -13,6 +13,7 @@ from noljima.prediction.oracle import (
     RandomRunTime,
     TrueRunTime,
 )
+from noljima.prediction.progress.progressing import Progressing
 from noljima.prediction.source import Source
 from noljima.prediction.user_limit import UserLimit
 
@@ -20,12 +21,16 @@ from noljima.prediction.user_limit import UserLimit
 def _history(seed: int) -> Source:  # noqa: ARG001 - it draws no chance
     from noljima.prediction.history import History  # noqa: PLC0415 - numpy, only where it is used
 
-    return History()
+    return Progressing(History())
 
 
+# Those that a simulation gives its truth, straight or bent, are not to be corrected by progress.
 _PLAIN: Final[Mapping[str, tuple[str, Callable[[int], Source]]]] = {
-    "limit": ("the user's own limit", lambda _: UserLimit()),
-    "last-two": ("mean of the user's last two run times (Tsafrir et al.)", lambda _: LastTwo()),
+    "limit": ("the user's own limit", lambda _: Progressing(UserLimit())),
+    "last-two": (
+        "mean of the user's last two run times (Tsafrir et al.)",
+        lambda _: Progressing(LastTwo()),
+    ),
     "history": ("past runs like it: a calibrated back-off mixture", _history),
     "true": ("the truth, which only a simulation knows", lambda _: TrueRunTime()),
     "random": ("log-uniform chance: knows nothing", RandomRunTime),

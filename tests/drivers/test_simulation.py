@@ -15,6 +15,7 @@ from noljima.model.events import (
     Finished,
     NodeLost,
     NodeSeen,
+    OfRun,
     Outcome,
     Started,
     StartFailed,
@@ -84,8 +85,8 @@ def test_a_started_job_is_up_at_once_and_ends_after_its_run_time() -> None:
     world.next()
     world.do(Start(A, IN_POOL))
 
-    assert world.next() == [Started(at_s=5.0, job=A)]
-    assert world.next() == [Finished(at_s=35.0, job=A)]
+    assert world.next() == [Started(at_s=5.0, job=A, attempt=1)]
+    assert world.next() == [Finished(at_s=35.0, job=A, attempt=1)]
     assert world.next() == []
     assert world.sim.open_jobs == 0
 
@@ -95,21 +96,21 @@ def test_a_job_ends_as_the_trace_says() -> None:
     world = World(failed)
     world.begin("a")
 
-    assert world.next() == [Finished(at_s=8.0, job=A, outcome=Outcome.FAILED)]
+    assert world.next() == [Finished(at_s=8.0, job=A, attempt=1, outcome=Outcome.FAILED)]
 
 
 def test_a_job_is_killed_at_its_limit() -> None:
     world = World(limited(limit_s=20.0, run_s=30.0))
     world.begin("a")
 
-    assert world.next() == [Finished(at_s=25.0, job=A, outcome=Outcome.LIMIT)]
+    assert world.next() == [Finished(at_s=25.0, job=A, attempt=1, outcome=Outcome.LIMIT)]
 
 
 def test_a_job_that_takes_just_its_limit_succeeds() -> None:
     world = World(limited(limit_s=30.0, run_s=30.0))
     world.begin("a")
 
-    assert world.next() == [Finished(at_s=35.0, job=A)]
+    assert world.next() == [Finished(at_s=35.0, job=A, attempt=1)]
 
 
 @pytest.mark.parametrize(
@@ -130,12 +131,29 @@ def test_an_evicted_job_goes_on_from_its_checkpoint(
     world.next()
     world.do(Evict(A, JobId("b")))
 
-    assert world.next() == [Evicted(at_s=15.0, job=A, saved_s=saved_s)]
+    assert world.next() == [Evicted(at_s=15.0, job=A, attempt=1, saved_s=saved_s)]
 
     world.do(Start(A, IN_POOL))
     world.next()
 
-    assert world.next() == [Finished(at_s=ends_s, job=A)]
+    assert world.next() == [Finished(at_s=ends_s, job=A, attempt=1)]
+
+
+def test_every_run_is_told_of_by_its_number() -> None:
+    once_failing = Faults(start_failures={A: 1})
+    world = World(sim_job(), faults=once_failing)
+    world.next()
+    world.next()
+    told: list[Event] = []
+    for attempt in (1, 2, 3):
+        world.do(Start(A, IN_POOL, attempt=attempt))
+        told += world.next()
+        if attempt == 2:
+            world.do(Evict(A, A))
+            told += world.next()
+    told += world.next()
+
+    assert [event.attempt for event in told if isinstance(event, OfRun)] == [1, 2, 2, 3, 3]
 
 
 def test_an_eviction_while_the_state_is_loaded_loses_nothing_that_was_saved() -> None:
@@ -150,7 +168,7 @@ def test_an_eviction_while_the_state_is_loaded_loses_nothing_that_was_saved() ->
     world.next(until_s=16.0)
     world.do(Evict(A, JobId("b")))
 
-    assert world.next() == [Evicted(at_s=16.0, job=A, saved_s=8.0)]
+    assert world.next() == [Evicted(at_s=16.0, job=A, attempt=1, saved_s=8.0)]
 
 
 def test_going_takes_the_grace_and_the_work_done_in_it_counts() -> None:
@@ -158,7 +176,7 @@ def test_going_takes_the_grace_and_the_work_done_in_it_counts() -> None:
     world.begin("a")
     world.do(Evict(A, JobId("b")))
 
-    assert world.next() == [Evicted(at_s=12.0, job=A, saved_s=7.0)]
+    assert world.next() == [Evicted(at_s=12.0, job=A, attempt=1, saved_s=7.0)]
 
 
 def test_a_job_that_ends_within_the_grace_has_ended() -> None:
@@ -166,7 +184,7 @@ def test_a_job_that_ends_within_the_grace_has_ended() -> None:
     world.begin("a")
     world.do(Evict(A, JobId("b")))
 
-    assert world.next() == [Finished(at_s=8.0, job=A)]
+    assert world.next() == [Finished(at_s=8.0, job=A, attempt=1)]
     assert world.next() == []
 
 
@@ -176,7 +194,9 @@ def test_a_stopped_job_ends_as_cancelled_after_the_grace(grace_s: float) -> None
     world.begin("a")
     world.do(Stop(A))
 
-    assert world.next() == [Finished(at_s=5.0 + grace_s, job=A, outcome=Outcome.CANCELLED)]
+    assert world.next() == [
+        Finished(at_s=5.0 + grace_s, job=A, attempt=1, outcome=Outcome.CANCELLED)
+    ]
 
 
 def test_a_run_that_is_over_makes_no_more_events() -> None:
@@ -186,7 +206,7 @@ def test_a_run_that_is_over_makes_no_more_events() -> None:
     world.next()
 
     # The old end of `a` would have been at 35.
-    assert world.next() == [Finished(at_s=105.0, job=JobId("b"))]
+    assert world.next() == [Finished(at_s=105.0, job=JobId("b"), attempt=1)]
 
 
 def test_runs_that_are_over_in_thousands_do_not_go_too_deep() -> None:
@@ -196,7 +216,7 @@ def test_runs_that_are_over_in_thousands_do_not_go_too_deep() -> None:
     world.do(*(Evict(JobId(f"j{number}"), A) for number in range(3000)))
 
     assert len(world.next()) == 3000
-    assert world.next() == [Finished(at_s=9005.0, job=JobId("last"))]
+    assert world.next() == [Finished(at_s=9005.0, job=JobId("last"), attempt=1)]
 
 
 @pytest.mark.parametrize("command", [Evict(A, JobId("b")), Stop(A)])
@@ -206,7 +226,7 @@ def test_to_stop_a_job_that_has_ended_changes_nothing(command: Command) -> None:
     world.next()
     world.do(command)
 
-    assert world.next() == [Finished(at_s=35.0, job=JobId("b"))]
+    assert world.next() == [Finished(at_s=35.0, job=JobId("b"), attempt=1)]
 
 
 def test_a_wake_comes_only_where_nothing_happens_before() -> None:
@@ -214,7 +234,7 @@ def test_a_wake_comes_only_where_nothing_happens_before() -> None:
     world.begin("a")
 
     assert world.next(until_s=20.0) == [Ticked(at_s=20.0)]
-    assert world.next(until_s=35.0) == [Finished(at_s=35.0, job=A)]
+    assert world.next(until_s=35.0) == [Finished(at_s=35.0, job=A, attempt=1)]
     assert world.next(until_s=50.0) == []
 
 
@@ -223,7 +243,7 @@ def test_a_start_fails_as_often_as_told() -> None:
     world.begin("a")
     world.do(Start(A, IN_POOL))
 
-    assert world.next() == [Started(at_s=5.0, job=A)]
+    assert world.next() == [Started(at_s=5.0, job=A, attempt=1)]
 
 
 def test_a_failed_start_says_so() -> None:
@@ -232,7 +252,7 @@ def test_a_failed_start_says_so() -> None:
     world.next()
     world.do(Start(A, IN_POOL))
 
-    assert world.next() == [StartFailed(at_s=5.0, job=A, reason="injected fault")]
+    assert world.next() == [StartFailed(at_s=5.0, job=A, attempt=1, reason="injected fault")]
     assert world.sim.open_jobs == 1
 
 
@@ -249,7 +269,7 @@ def test_a_lost_node_takes_its_jobs_along_and_comes_back() -> None:
 
     assert world.next() == [
         NodeLost(at_s=9.0, node=NodeId("n")),
-        Evicted(at_s=9.0, job=A, saved_s=4.0),
+        Evicted(at_s=9.0, job=A, attempt=1, saved_s=4.0),
     ]
     assert world.next() == [NodeSeen(at_s=29.0, node=NODE)]
 
@@ -261,12 +281,12 @@ def test_a_start_on_a_lost_node_fails() -> None:
     world.next()
     world.do(Start(A, ON_NODE))
 
-    assert world.next() == [StartFailed(at_s=9.0, job=A, reason="node n is lost")]
+    assert world.next() == [StartFailed(at_s=9.0, job=A, attempt=1, reason="node n is lost")]
     assert world.next() == [NodeSeen(at_s=29.0, node=NODE)]
 
     world.do(Start(A, ON_NODE))
 
-    assert world.next() == [Started(at_s=29.0, job=A)]
+    assert world.next() == [Started(at_s=29.0, job=A, attempt=1)]
 
 
 def test_a_fault_of_a_node_that_is_not_there_is_passed_over() -> None:
@@ -274,7 +294,7 @@ def test_a_fault_of_a_node_that_is_not_there_is_passed_over() -> None:
     world = World(sim_job(30.0), faults=elsewhere)
     world.begin("a")
 
-    assert world.next() == [Finished(at_s=35.0, job=A)]
+    assert world.next() == [Finished(at_s=35.0, job=A, attempt=1)]
 
 
 def test_a_refused_job_is_closed_until_it_starts_after_all() -> None:

@@ -124,6 +124,28 @@ def test_more_than_the_run_had_time_for_is_not_taken_as_saved() -> None:
     assert run.ended.run_s.tolist() == [60.0]
 
 
+@pytest.mark.parametrize(
+    "late",
+    [
+        Finished(at_s=30.0, job=A, attempt=1),
+        Evicted(at_s=30.0, job=A, attempt=1, saved_s=9.0),
+        StartFailed(at_s=30.0, job=A, attempt=1),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_what_is_told_late_of_an_earlier_run_is_passed_over(late: Event) -> None:
+    run = run_of(
+        ([submitted(0.0)], [Start(A, IN_POOL)]),
+        ([Evicted(at_s=20.0, job=A, attempt=1)], [Start(A, IN_POOL, attempt=2)]),
+        ([late], []),
+        ([Finished(at_s=100.0, job=A, attempt=2)], []),
+    )
+
+    assert run.segments.end_s.tolist() == [20.0, 100.0]
+    assert run.jobs.evictions.tolist() == [1]
+    assert run.jobs.end_s.tolist() == [100.0]
+
+
 @pytest.mark.parametrize("outcome", [Outcome.LIMIT, Outcome.CANCELLED])
 def test_a_job_that_was_cut_short_did_only_the_work_it_did(outcome: Outcome) -> None:
     run = run_of(

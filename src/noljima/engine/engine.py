@@ -25,6 +25,7 @@ from noljima.model.events import (
     Held,
     NodeLost,
     NodeSeen,
+    OfRun,
     Outcome,
     Released,
     Started,
@@ -165,8 +166,15 @@ class Engine:
         self._stale = self._stale or self._arrived is not None
         self._arrived = ticket
 
-    def _started(self, event: Started) -> None:
+    def _ticket_of(self, event: OfRun) -> Ticket | None:
+        """Return whose present run an event tells of; None where that run is over."""
         ticket = self.tickets.get(event.job)
+        if ticket is not None and event.attempt and event.attempt != ticket.attempt:
+            return None
+        return ticket
+
+    def _started(self, event: Started) -> None:
+        ticket = self._ticket_of(event)
         if ticket is None or ticket.state is not State.STARTING:
             return
         ticket.state = change(event.job, ticket.state, State.RUNNING)
@@ -178,7 +186,7 @@ class Engine:
             self._stale = True
 
     def _finished(self, event: Finished) -> None:
-        ticket = self.tickets.get(event.job)
+        ticket = self._ticket_of(event)
         if ticket is None:
             return
         if event.job in self.state.running:
@@ -203,7 +211,7 @@ class Engine:
             self.estimates.learn(ticket.job, worked_s)
 
     def _evicted(self, event: Evicted) -> None:
-        ticket = self.tickets.get(event.job)
+        ticket = self._ticket_of(event)
         if ticket is None or event.job not in self.state.running:
             return
         self._release(ticket)
@@ -217,7 +225,7 @@ class Engine:
         self._back_in_line(ticket)
 
     def _start_failed(self, event: StartFailed) -> None:
-        ticket = self.tickets.get(event.job)
+        ticket = self._ticket_of(event)
         if ticket is None or event.job not in self.state.running:
             return
         self._release(ticket)
@@ -417,7 +425,7 @@ class Engine:
         The published backfilling results see capacity as free from the expected end on, before the
         submissions of the same second; the jobs' own events follow in the same batch.
         """
-        ending = {event.job for event in events if type(event) is Finished}
+        ending = {e.job for e in events if type(e) is Finished and self._ticket_of(e) is not None}
         now_s = self.state.now_s
         for ticket in self.state.ends.passed(now_s):
             worked_s = ticket.worked_s(now_s)
@@ -472,6 +480,7 @@ class Engine:
         ticket.state = change(job, ticket.state, State.STARTING)
         ticket.placement = planned.placement
         ticket.guest = planned.guest
+        ticket.attempt += 1
         ticket.start_s = state.now_s
         ticket.restart_s = ticket.job.checkpoint.restart_s if ticket.saved_s > 0.0 else 0.0
         ticket.expected_end_s = state.now_s + ticket.remaining_s()
@@ -483,4 +492,4 @@ class Engine:
             self._anchor(ticket)
         elif not ticket.evictable:
             self._make_firm(ticket)
-        self._commands.append(Start(job, planned.placement, planned.guest))
+        self._commands.append(Start(job, planned.placement, planned.guest, ticket.attempt))

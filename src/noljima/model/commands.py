@@ -15,6 +15,8 @@ class Start(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
     placement: Placement
     guest: bool = False
     """Started out of order, on condition that it can be evicted."""
+    attempt: int = 1
+    """Which run of the job this is, from 1; what is told of the run carries the number back."""
 
 
 class Evict(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):

@@ -58,26 +58,31 @@ class Released(Happened, frozen=True, kw_only=True, omit_defaults=True):
     job: JobId
 
 
-class Started(Happened, frozen=True, kw_only=True, omit_defaults=True):
+class OfRun(Happened, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of what a driver tells of one run of a job."""
+
+    job: JobId
+    attempt: int = 0
+    """Which run: the number that `Start` gave it. An old run's end, told late or again, is nothing
+    to the present one. 0 means the present run; only a driver that cannot be late may say so."""
+
+
+class Started(OfRun, frozen=True, kw_only=True, omit_defaults=True):
     """Every worker of a job is up."""
 
-    job: JobId
 
-
-class StartFailed(Happened, frozen=True, kw_only=True, omit_defaults=True):
+class StartFailed(OfRun, frozen=True, kw_only=True, omit_defaults=True):
     """A gang did not come up whole, and what had come up is gone again."""
 
-    job: JobId
     reason: str = ""
 
 
-class Evicted(Happened, frozen=True, kw_only=True, omit_defaults=True):
+class Evicted(OfRun, frozen=True, kw_only=True, omit_defaults=True):
     """Every worker of a job has been stopped because the engine asked for it, or a node was lost.
 
     `saved_s` is the work, in seconds from the job's beginning, that its next start resumes from.
     """
 
-    job: JobId
     saved_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -85,10 +90,9 @@ class Evicted(Happened, frozen=True, kw_only=True, omit_defaults=True):
         bounds.seconds("saved_s", self.saved_s)
 
 
-class Finished(Happened, frozen=True, kw_only=True, omit_defaults=True):
+class Finished(OfRun, frozen=True, kw_only=True, omit_defaults=True):
     """Every worker of a job has ended."""
 
-    job: JobId
     outcome: Outcome = Outcome.SUCCEEDED
 
 

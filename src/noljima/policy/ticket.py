@@ -24,6 +24,7 @@ class Ticket:
     __slots__ = (
         "_attained_s",
         "anchored",
+        "attempt",
         "cancelled",
         "corrections",
         "demand",
@@ -65,6 +66,8 @@ class Ticket:
         self.evictable = True
         self.evictions = 0
         self.cancelled = False
+        # The number of the present run, or of the last; 0 before the first.
+        self.attempt = 0
         # Of the present run:
         self.start_s = NEVER_S
         self.restart_s = 0.0

@@ -21,6 +21,7 @@ from noljima.model.events import (
     Held,
     NodeLost,
     NodeSeen,
+    OfRun,
     Outcome,
     Released,
     StartFailed,
@@ -69,6 +70,7 @@ class _Story:
     """What the log has told of one job so far."""
 
     __slots__ = (
+        "attempt",
         "cancelled",
         "end_s",
         "evictions",
@@ -94,6 +96,7 @@ class _Story:
         self.end_s = nan
         self.held_s = 0.0
         self.saved_s = 0.0
+        self.attempt = 0
         self.evictions = 0
         self.guest = False
         self.cancelled = False
@@ -101,6 +104,10 @@ class _Story:
         # Rows of the stretch that is open now; -1 is none.
         self.segment = -1
         self.wait = -1
+
+    def is_past(self, event: OfRun) -> bool:
+        """Say whether an event was told late, of a run before the present one."""
+        return event.attempt not in (0, self.attempt)
 
     def run_s(self) -> float:
         """Return the work in the job: what the simulation knows, or what the log shows.
@@ -177,7 +184,7 @@ class _Books:
     ) -> None:
         """Go on with a job's story; of a job submitted before the log began nothing is told."""
         story = self.stories.get(entry.job)
-        if story is None:
+        if story is None or (isinstance(entry, OfRun) and story.is_past(entry)):
             return
         match entry:
             case Start():
@@ -205,6 +212,7 @@ class _Books:
             return
         self.end_wait(story)
         story.segment = len(self.segment_job)
+        story.attempt = command.attempt
         story.outcome = RUNNING
         self.refusals.pop(command.job, None)  # a node that joined made it feasible
         self.segment_job.append(story.index)

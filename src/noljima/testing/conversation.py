@@ -133,7 +133,8 @@ class Conversation:
     def _tell_and_start(self, *events: Event) -> list[str]:
         commands = self.engine.handle(*events)
         self.engine.validate()
-        up = [Started(at_s=self.now_s, job=c.job) for c in commands if isinstance(c, Start)]
+        starts = [command for command in commands if isinstance(command, Start)]
+        up = [Started(at_s=self.now_s, job=c.job, attempt=c.attempt) for c in starts]
         answers = [in_words(command) for command in commands]
         return answers + (self.tell(*up) if up else [])
 

@@ -102,15 +102,16 @@ def events() -> SearchStrategy[Event]:
     at_s = st.floats(0.0, 1e9)
     job = names().map(JobId)
     oracle_s = st.one_of(st.none(), st.floats(0.0, 1e6))
+    attempt, saved_s, outcome = st.integers(0, 3), st.floats(0.0, 1e6), st.sampled_from(Outcome)
     return st.one_of(
         st.builds(Submitted, at_s=at_s, job=jobs(), oracle_s=oracle_s),
         st.builds(Cancelled, at_s=at_s, job=job),
         st.builds(Held, at_s=at_s, job=job),
         st.builds(Released, at_s=at_s, job=job),
-        st.builds(Started, at_s=at_s, job=job),
-        st.builds(StartFailed, at_s=at_s, job=job, reason=names()),
-        st.builds(Evicted, at_s=at_s, job=job, saved_s=st.floats(0.0, 1e6)),
-        st.builds(Finished, at_s=at_s, job=job, outcome=st.sampled_from(Outcome)),
+        st.builds(Started, at_s=at_s, job=job, attempt=attempt),
+        st.builds(StartFailed, at_s=at_s, job=job, attempt=attempt, reason=names()),
+        st.builds(Evicted, at_s=at_s, job=job, attempt=attempt, saved_s=saved_s),
+        st.builds(Finished, at_s=at_s, job=job, attempt=attempt, outcome=outcome),
         st.builds(NodeSeen, at_s=at_s, node=nodes()),
         st.builds(NodeLost, at_s=at_s, node=names().map(NodeId)),
         st.builds(Ticked, at_s=at_s),

@@ -20,6 +20,7 @@ from noljima.model.events import (
     Finished,
     NodeLost,
     NodeSeen,
+    OfRun,
     StartFailed,
     Submitted,
 )
@@ -31,6 +32,23 @@ _TIME_SLACK_S: Final = 1e-5
 
 _ENDING: Final = Cancelled | Evicted | Finished | StartFailed
 """What a job can end with; the second and fourth where it was cancelled before."""
+
+
+class Attempts:
+    """Which run of each job is the present one, so that news of an old run can be passed over."""
+
+    def __init__(self) -> None:
+        self._present: dict[JobId, int] = {}
+
+    def count(self, commands: Sequence[Command]) -> None:
+        """Take note of the starts of a batch."""
+        for command in commands:
+            if isinstance(command, Start):
+                self._present[command.job] = command.attempt
+
+    def is_old(self, event: Event) -> bool:
+        """Say whether an event tells of a run before the present one."""
+        return isinstance(event, OfRun) and event.attempt not in (0, self._present.get(event.job))
 
 
 class Ledger:
@@ -46,6 +64,7 @@ class Ledger:
         self._nodes: dict[NodeId, int] = {}
         self._gpu_milli: dict[JobId, int] = {}
         self._holding: set[JobId] = set()
+        self._attempts = Attempts()
 
     @property
     def gpu_milli_free(self) -> int:
@@ -55,7 +74,9 @@ class Ledger:
     def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:
         """Take in a batch, and check each start."""
         for event in events:
-            self._take_in(event)
+            if not self._attempts.is_old(event):
+                self._take_in(event)
+        self._attempts.count(commands)
         starts = [command for command in commands if isinstance(command, Start)]
         for start in starts:
             if start.job in self._holding:
@@ -114,10 +135,13 @@ class EvictionTerms:
         self._evictions_max = evictions_max
         self._by_key = by_key
         self._evictions: Counter[JobId] = Counter()
+        self._attempts = Attempts()
 
     def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:
         """Check each start of a guest and each eviction."""
-        self._evictions.update(event.job for event in events if isinstance(event, Evicted))
+        news = [event for event in events if not self._attempts.is_old(event)]
+        self._evictions.update(event.job for event in news if isinstance(event, Evicted))
+        self._attempts.count(commands)
         for command in commands:
             if isinstance(command, Start) and command.guest:
                 self._check_guest(self._engine.tickets[command.job])
@@ -177,14 +201,16 @@ class SavedWork:
         self._restart_s: dict[JobId, float] = {}
         self._saved_s: dict[JobId, float] = {}
         self._start_s: dict[JobId, float] = {}
+        self._attempts = Attempts()
 
     def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:
         """Recount what each evicted run could have reached."""
         for event in events:
             if isinstance(event, Submitted):
                 self._restart_s[event.job.id] = event.job.checkpoint.restart_s
-            elif isinstance(event, Evicted):
+            elif isinstance(event, Evicted) and not self._attempts.is_old(event):
                 self._check(event)
+        self._attempts.count(commands)
         for command in commands:
             if isinstance(command, Start):
                 self._start_s[command.job] = events[-1].at_s

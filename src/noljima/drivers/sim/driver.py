@@ -25,7 +25,6 @@ from noljima.model.events import (
 )
 from noljima.model.job import Job
 from noljima.model.node import Node
-from noljima.model.placements import Placement
 from noljima.model.resources import JobId, NodeId
 
 # An engine that is woken this often without anything happening is not getting anywhere.
@@ -54,15 +53,16 @@ class _Due(Enum):
 class _Run:
     """One run of a job, from its start to its end or eviction."""
 
-    __slots__ = ("began_s", "entry", "outcome", "placement", "saved_s")
+    __slots__ = ("attempt", "began_s", "entry", "outcome", "placement", "saved_s")
 
-    def __init__(self, entry: SimulatedJob, began_s: float, saved_s: float) -> None:
+    def __init__(self, entry: SimulatedJob, command: Start, began_s: float, saved_s: float) -> None:
         self.entry = entry
+        self.attempt = command.attempt
+        self.placement = command.placement
         # When work goes on, that is after loading the saved state.
         self.began_s = began_s
         self.saved_s = saved_s
         self.outcome = entry.outcome
-        self.placement = Placement()
 
 
 class Simulation:
@@ -179,28 +179,29 @@ class Simulation:
             worked_s = run.saved_s + max(at_s - run.began_s, 0.0)
             saved_s = max(run.entry.job.checkpoint.saved_of(worked_s), run.saved_s)
             self._saved_s[job] = saved_s
-            return Evicted(at_s=at_s, job=job, saved_s=saved_s)
+            return Evicted(at_s=at_s, job=job, attempt=run.attempt, saved_s=saved_s)
         self._ended += 1
         outcome = Outcome.CANCELLED if due is _Due.KILL else run.outcome
-        return Finished(at_s=at_s, job=job, outcome=outcome)
+        return Finished(at_s=at_s, job=job, attempt=run.attempt, outcome=outcome)
 
     def _start(self, at_s: float, command: Start) -> None:
         entry = self._entries[command.job]
         self._refused.discard(command.job)
         failure = self._start_failure(command)
         if failure:
-            self._soon.append(StartFailed(at_s=at_s, job=command.job, reason=failure))
+            self._soon.append(
+                StartFailed(at_s=at_s, job=command.job, attempt=command.attempt, reason=failure)
+            )
             return
         saved_s = self._saved_s.get(command.job, 0.0)
         restart_s = entry.job.checkpoint.restart_s if saved_s > 0.0 else 0.0
-        run = _Run(entry, at_s + restart_s, saved_s)
-        run.placement = command.placement
+        run = _Run(entry, command, at_s + restart_s, saved_s)
         work_s = entry.run_s
         if entry.job.limit_s is not None and entry.job.limit_s < work_s:
             work_s = entry.job.limit_s
             run.outcome = Outcome.LIMIT
         self._runs[command.job] = run
-        self._soon.append(Started(at_s=at_s, job=command.job))
+        self._soon.append(Started(at_s=at_s, job=command.job, attempt=command.attempt))
         self._push(run.began_s + (work_s - saved_s), _Due.END, run)
 
     def _start_failure(self, command: Start) -> str:

@@ -17,7 +17,7 @@ from noljima.policy.share import SharePolicy
 from noljima.policy.slowdown import SlowdownPolicy
 from noljima.policy.state import Policy
 
-AGE_CAP_S: Final = 48 * 3600.0
+AGE_CAP_S: Final = 36 * 3600.0
 
 _PRESETS: Final[Mapping[str, tuple[str, Callable[[Settings], Policy]]]] = {
     "fair": (
@@ -25,7 +25,7 @@ _PRESETS: Final[Mapping[str, tuple[str, Callable[[Settings], Policy]]]] = {
         lambda _: GuestPolicy("fair", Order.SUBMIT),
     ),
     "efficient": (
-        "shortest predicted first, with an age cap of 48 h; guests as in fair",
+        "shortest predicted first, with an age cap of 36 h; guests as in fair",
         lambda _: GuestPolicy("efficient", Order.SHORTEST, age_cap_s=AGE_CAP_S),
     ),
     "share": (

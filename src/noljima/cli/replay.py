@@ -42,17 +42,32 @@ Examples:
 )
 @click.option("--explain", "job", metavar="JOB", help="Where the replay stops, tell of this job.")
 @click.option("--json", "json_to", metavar="FILE|-", help="Write the result as one JSON object.")
+@click.option(
+    "--era",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Of a state whose engine was exchanged: the batches of this engine; default: the last.",
+)
 @in_words
 def replay(
-    journal: Path, *, validate: bool, until_s: float | None, job: str | None, json_to: str | None
+    journal: Path,
+    *,
+    validate: bool,
+    until_s: float | None,
+    job: str | None,
+    json_to: str | None,
+    era: int | None,
 ) -> None:
     """Feed the events of JOURNAL to a new engine and compare its decisions, word for word.
 
     A journal holds how its engine was built, all that happened and all that was decided. It is
-    written by `noljima simulate --journal`. The replay stops at the first difference and shows
-    it. The digest is that of the decisions: equal runs have equal ones, on any machine.
+    written by `noljima simulate --journal`; the folder in which a scheduler keeps its state holds
+    one, too. The replay stops at the first difference and shows it. The digest is that of the
+    decisions: equal runs have equal ones, on any machine.
     """
     from noljima.cli import replaying  # noqa: PLC0415 - the engine, only when it runs
 
-    order = replaying.Order(journal, validate=validate, until_s=until_s, job=job, json_to=json_to)
+    order = replaying.Order(
+        journal, validate=validate, until_s=until_s, job=job, json_to=json_to, era=era
+    )
     raise SystemExit(replaying.run(order))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,15 +23,9 @@ from noljima.model.events import Event, Submitted
 from noljima.model.resources import JobId
 from noljima.report import atomic
 from noljima.runtime.ports import Sink
-from noljima.runtime.replay import Difference, Replayed, replay, shown
-from noljima.store.journal import (
-    Batch,
-    Batches,
-    Header,
-    JournalError,
-    read_journal,
-    unknown_fields,
-)
+from noljima.runtime.replay import Difference, Recorded, Replayed, replay, shown
+from noljima.store.journal import JournalError, unknown_fields
+from noljima.store.recording import JournalRecording, StateRecording, open_recording
 
 _EQUAL: Final = 0
 _DIFFERENT: Final = 1
@@ -49,6 +43,7 @@ class Order:
     until_s: float | None = None
     job: str | None = None
     json_to: str | None = None
+    era: int | None = None
 
 
 class Tale(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,56 +104,56 @@ def run(order: Order) -> int:
 
 
 def _result(order: Order) -> Result:
-    header, batches = read_journal(order.journal)
-    with closing(batches):
-        spec = _spec(order.journal, header)
-        engine = app.build_engine(spec)
+    with closing(open_recording(order.journal, order.era)) as recording:
+        spec = spec_of(order.journal, recording.header.engine)
+        engine = recording.engine(lambda _: app.build_engine(spec))
         history = _History(order.job or "")
         sinks: list[Sink] = [history] if order.job is not None else []
         if order.validate:
             sinks.append(app.Validator(engine))
         began_s = time.perf_counter()
-        replayed = replay(engine, _until(_watched(batches), order.until_s), sinks)
+        replayed = replay(engine, _until(_watched(recording), order.until_s), sinks)
         seconds = time.perf_counter() - began_s
     return Result(
         journal=str(order.journal),
-        noljima=header.noljima,
+        noljima=recording.header.noljima,
         engine=spec,
         equal=replayed.difference is None,
         seconds=round(seconds, 3),
         replayed=replayed,
-        torn=batches.torn,
+        torn=recording.torn,
         tale=None if order.job is None else _tale(engine, order.job, history),
     )
 
 
-def _spec(journal: Path, header: Header) -> EngineSpec:
+def spec_of(journal: Path, engine: Mapping[str, object]) -> EngineSpec:
+    """Read how a recorded engine was built."""
     try:
-        spec = msgspec.convert(header.engine, EngineSpec)
+        spec = msgspec.convert(engine, EngineSpec)
     except msgspec.ValidationError as error:
         raise JournalError(journal, f"names an engine that cannot be: {error}", line=1) from None
-    unknown = next(unknown_fields(header.engine, spec), None)
+    unknown = next(unknown_fields(engine, spec), None)
     if unknown is not None:
         words = f"names an engine with an unknown field {unknown}"
         raise JournalError(journal, words, line=1)
     return spec
 
 
-def _until(batches: Iterator[Batch], until_s: float | None) -> Iterator[Batch]:
+def _until(batches: Iterator[Recorded], until_s: float | None) -> Iterator[Recorded]:
     for batch in batches:
         if until_s is not None and batch.events[-1].at_s > until_s:
             return
         yield batch
 
 
-def _watched(batches: Batches) -> Iterator[Batch]:
+def _watched(recording: JournalRecording | StateRecording) -> Iterator[Recorded]:
     """Pass the batches on, and draw how far they are where somebody watches."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("replay", total=batches.bytes_total)
-        for count, batch in enumerate(batches):
+        task = progress.add_task("replay", total=recording.size)
+        for count, batch in enumerate(recording):
             if count % _STEP == 0:
-                progress.update(task, completed=batches.bytes_read)
+                progress.update(task, completed=recording.position)
             yield batch
 
 

@@ -12,32 +12,28 @@ import msgspec
 
 from bench import machine, page, plans
 from bench.plans import Measurement
-from bench.worker import Report
+from bench.row import Result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command."""
+    """Run the command; 1 where a measurement came to no end."""
     given = _parser().parse_args(arguments)
     chosen = [m for m in plans.measurements(quick=given.quick) if given.only in (None, m.name)]
-    report = page.Report(
-        machine=machine.describe(date=given.date, command=_command(given)),
-        rows=[],
-        points=[],
-        remarks=[],
-    )
+    result = Result()
     for number, measurement in enumerate(chosen, 1):
         print(f"[{number}/{len(chosen)}] {measurement.title}", file=sys.stderr, flush=True)
-        _measure(measurement, report)
-    report.rows.sort(key=lambda row: plans.SECTIONS.index(row.section))
+        result.add(measured(measurement))
+    result.rows.sort(key=lambda row: plans.SECTIONS.index(row.section))
+    report = page.Report(machine=machine.describe(_command(given)), result=result)
     print("\n".join(page.table(report)))
     if not given.quick and given.only is None:
         for path in page.save(report):
             print(f"wrote {path.relative_to(machine.ROOT)}", file=sys.stderr)
-    return 0
+    return 1 if result.failures else 0
 
 
-def _measure(measurement: Measurement, report: page.Report) -> None:
-    """Measure in a process of its own, and add what it brings to the report."""
+def measured(measurement: Measurement) -> Result:
+    """Measure in a process of its own; where that fails, say so."""
     plan = msgspec.json.encode(measurement.plan).decode()
     # One thread, so that CPU time means what it says.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -49,14 +45,8 @@ def _measure(measurement: Measurement, report: page.Report) -> None:
         check=False,
     )
     if done.returncode:
-        report.remarks.append(f"{measurement.title}: its process ended with {done.returncode}")
-        return
-    worker = msgspec.json.decode(done.stdout, type=Report)
-    report.rows += worker.result.rows
-    report.points += worker.result.points
-    report.remarks += worker.result.remarks
-    if measurement.rss_gib_max is not None:
-        report.rows.append(measurement.memory(worker.rss_mib))
+        return Result(failures=[f"{measurement.title}: its process ended with {done.returncode}"])
+    return msgspec.json.decode(done.stdout, type=Result)
 
 
 def _command(given: argparse.Namespace) -> str:
@@ -72,12 +62,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description=__doc__,
-        epilog="The whole takes about 20 minutes and is what writes docs/benchmarks.md,"
+        epilog="The whole takes about 10 minutes and is what writes docs/benchmarks.md,"
         " bench/results.json and the plots; with --quick or --only nothing is written.",
     )
     parser.add_argument("--quick", action="store_true", help="small sizes, under a minute")
     parser.add_argument("--only", choices=plans.NAMES, metavar="NAME", help=", ".join(plans.NAMES))
-    parser.add_argument("--date", help="the day to put on the page; default: the commit's")
     return parser
 
 

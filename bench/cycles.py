@@ -1,4 +1,4 @@
-"""How long one decision takes on a full cluster with a long queue."""
+"""How long one decision takes on a full cluster with a long queue, and what memory it needs."""
 
 from __future__ import annotations
 
@@ -9,67 +9,107 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from bench import workloads
+from bench import machine, predicting, workloads
 from bench.backlog import Backlog
 from bench.row import Point, Result, Row
 from noljima import app
 from noljima.engine import Engine
 from noljima.model.commands import Command
+from noljima.model.estimate import Estimate
 from noljima.model.events import Event, Finished, Submitted
+from noljima.model.job import Job
 from noljima.policy.presets import policy_of
+from noljima.prediction.source import Guarded, Source
 from noljima.prediction.sources import source_of
 from noljima.runtime.loop import run
 
-_KINDS: Final = (Submitted, Finished)
+_KINDS: Final[dict[type, str]] = {Submitted: "a submission", Finished: "an end"}
 _SETTLED_S: Final = 86_400.0
-_WINDOW_S: Final = 300.0
+SECTION: Final = "One decision"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A cluster, a queue and how many decisions are measured."""
 
-    policy: str = "fair"
+    policy: str
+    estimates: str = "limit"
     nodes: int
     waiting: int
     running: int
+    long: bool = True
+    """Whether jobs run for a day in the median, or for ten minutes."""
     samples: int = 300
     """Of each kind of event."""
+    window_s: float = 300.0
+    """Until the cluster is as after a day, what ends within so long ends together."""
+    rows: bool = True
     p50_ms_max: float | None = None
     p99_ms_max: float | None = None
-    explain: bool = False
-    curve: str = ""
-    """The curve that this is a point of, instead of rows."""
+    rss_gib_max: float | None = None
+    predicted_share_max: float | None = None
+    curves: tuple[str, ...] = ()
+    """The curves that this adds points to."""
+
+
+class TimedEstimates(Guarded):
+    """Estimates that note how long each takes."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
+        self.milliseconds: list[float] = []
+
+    def predict(self, job: Job, oracle_s: float | None) -> Estimate:
+        """Predict, with an eye on the CPU clock of this thread."""
+        began_ns = time.thread_time_ns()
+        estimate = super().predict(job, oracle_s)
+        self.milliseconds.append((time.thread_time_ns() - began_ns) / 1e6)
+        return estimate
 
 
 class TimedEngine(Engine):
     """An engine that notes how long it takes for each event of its own."""
 
-    def __init__(self, policy: str) -> None:
-        space = app.build_space(app.GRID, "pack")
-        super().__init__(policy_of(policy), source_of("limit"), space)
+    def __init__(self, plan: Plan) -> None:
+        source, space = source_of(plan.estimates), app.build_space(app.GRID, "pack")
+        super().__init__(policy_of(plan.policy), source, space)
+        self.estimates = self.timed_estimates = TimedEstimates(source)
         self.milliseconds: dict[type, list[float]] = {kind: [] for kind in _KINDS}
+        self._gathers = False
 
     def handle(self, *events: Event) -> list[Command]:
         """Decide, with an eye on the CPU clock of this thread."""
+        if events[0].at_s <= _SETTLED_S:
+            return self._decided_once(events)
         began_ns = time.thread_time_ns()
         commands = super().handle(*events)
         passed_ms = (time.thread_time_ns() - began_ns) / 1e6
-        alone = len(events) == 1 and events[0].at_s > _SETTLED_S
-        if alone and type(events[0]) in self.milliseconds:
+        if len(events) == 1 and type(events[0]) in self.milliseconds:
             self.milliseconds[type(events[0])].append(passed_ms)
         return commands
 
+    def _decided_once(self, events: tuple[Event, ...]) -> list[Command]:
+        """Plan once for all events, under any policy: nobody measures the first day."""
+        self._gathers = True
+        commands = super().handle(*events)
+        self._gathers = False
+        self._plan()
+        return commands
+
+    def _plan(self) -> None:
+        if not self._gathers:
+            super()._plan()
+
 
 def settled(plan: Plan) -> TimedEngine:
-    """Return an engine that has lived for days with so many jobs, and its times after that."""
-    engine = TimedEngine(plan.policy)
+    """Return an engine that has lived for a day with so many jobs, and its times after that."""
+    engine = TimedEngine(plan)
     backlog = plan.waiting + plan.running
     world = Backlog(
         app.equal_nodes(plan.nodes, workloads.GPUS_PER_NODE),
-        workloads.endless(plan.nodes * workloads.GPUS_PER_NODE, backlog),
+        workloads.endless(plan.nodes, long=plan.long),
         backlog,
         enough=lambda: all(len(t) >= plan.samples for t in engine.milliseconds.values()),
-        window_s=_WINDOW_S,
+        window_s=plan.window_s,
         single_from_s=_SETTLED_S,
     )
     asyncio.run(run(engine, world))
@@ -79,40 +119,81 @@ def settled(plan: Plan) -> TimedEngine:
 def measure(plan: Plan) -> Result:
     """Measure decisions after single submissions and single ends."""
     engine = settled(plan)
-    if plan.curve:
-        size = plan.nodes if plan.curve == "nodes" else plan.waiting
-        times = [each for kind in _KINDS for each in engine.milliseconds[kind]]
-        p50, p99 = (float(each) for each in np.percentile(times, [50, 99]))
-        series = (f"{plan.policy}, half of them", f"{plan.policy}, 99 %")
-        points = [
-            Point(plan.curve, name, size, at) for name, at in zip(series, (p50, p99), strict=True)
-        ]
-        return Result(points=points)
-    rows = [row for kind in _KINDS for row in _rows(plan, engine, kind)]
-    if plan.explain:
-        rows += _explained(plan, engine)
-    return Result(rows=rows)
+    rss_gib = machine.rss_gib()
+    result = Result(points=_points(plan, engine, rss_gib))
+    if plan.rows:
+        result.rows += [*_decisions(plan, engine), _memory(plan, engine, rss_gib)]
+        result.rows += _explained(plan, engine)
+        if plan.predicted_share_max is not None:
+            result.rows.append(_predicted(plan, engine))
+    return result
 
 
 def _where(plan: Plan, engine: Engine) -> str:
     running, waiting = len(engine.state.running), len(engine.state.line)
-    return f"{plan.policy}, {plan.nodes:,} nodes, {waiting:,} waiting, {running:,} running"
+    policy = plan.policy if plan.estimates == "limit" else f"{plan.policy} ({plan.estimates})"
+    kind = "" if plan.long else ", short jobs"
+    return f"{policy}, {plan.nodes:,} nodes, {waiting:,} waiting, {running:,} running{kind}"
 
 
-def _rows(plan: Plan, engine: TimedEngine, kind: type) -> list[Row]:
-    times = engine.milliseconds[kind]
-    after = "a submission" if kind is Submitted else "an end"
-    return [
-        Row(
-            section="One decision",
-            what=f"{_where(plan, engine)}: after {after}, {name}",
-            values=(float(np.percentile(times, share)),),
-            unit="ms",
-            note=f"{len(times):,} decisions",
-            budget=budget,
-        )
-        for share, name, budget in ((50, "p50", plan.p50_ms_max), (99, "p99", plan.p99_ms_max))
-    ]
+def _points(plan: Plan, engine: TimedEngine, rss_gib: float) -> list[Point]:
+    times = [each for kind in _KINDS for each in engine.milliseconds[kind]]
+    p50, p99 = (float(each) for each in np.percentile(times, [50, 99]))
+    points: list[Point] = []
+    for curve in plan.curves:
+        size = plan.waiting if curve == "waiting" else plan.nodes
+        points += [
+            Point(curve, f"{plan.policy}, p50", size, p50),
+            Point(curve, f"{plan.policy}, p99", size, p99),
+            Point(f"{curve}-memory", plan.policy, size, rss_gib * 1024),
+        ]
+    return points
+
+
+def _decisions(plan: Plan, engine: TimedEngine) -> list[Row]:
+    """Make a row for each kind of event; the dearer kind has to keep to the budget."""
+    rows: list[Row] = []
+    for share, name, budget in ((50, "p50", plan.p50_ms_max), (99, "p99", plan.p99_ms_max)):
+        figures = {
+            kind: float(np.percentile(times, share)) for kind, times in engine.milliseconds.items()
+        }
+        dearer = max(figures, key=figures.__getitem__)
+        rows += [
+            Row(
+                section=SECTION,
+                what=f"{_where(plan, engine)}: {name} after {words}",
+                values=(figures[kind],),
+                unit="ms",
+                note=f"{len(engine.milliseconds[kind]):,} decisions",
+                budget=budget if kind is dearer else None,
+            )
+            for kind, words in _KINDS.items()
+        ]
+    return rows
+
+
+def _predicted(plan: Plan, engine: TimedEngine) -> Row:
+    """Compare what is predicted for a job with the two decisions that each job brings."""
+    predicted_ms = np.mean(engine.timed_estimates.milliseconds[-plan.samples :])
+    decided_ms = sum(np.mean(times) for times in engine.milliseconds.values())
+    return Row(
+        section=predicting.SECTION,
+        what=f"{_where(plan, engine)}: share of the decisions about a job",
+        values=(float(100 * predicted_ms / decided_ms),),
+        unit="%",
+        note=f"{decided_ms:.2f} ms for its submission and its end",
+        budget=plan.predicted_share_max,
+    )
+
+
+def _memory(plan: Plan, engine: Engine, rss_gib: float) -> Row:
+    return Row(
+        section="Memory",
+        what=f"{_where(plan, engine)}: resident, all jobs included",
+        values=(rss_gib,),
+        unit="GiB",
+        budget=plan.rss_gib_max,
+    )
 
 
 def _explained(plan: Plan, engine: TimedEngine) -> list[Row]:

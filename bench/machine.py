@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import subprocess
 from pathlib import Path
 
@@ -23,25 +24,29 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     python: str
     numpy: str
     commit: str
-    date: str
     command: str
 
 
-def describe(*, date: str | None, command: str) -> Machine:
-    """Describe this machine and this checkout; without a date, that of the commit is taken."""
-    dirty = "" if not _git("status", "--porcelain", "--untracked-files=no") else ", changed since"
+def describe(command: str) -> Machine:
+    """Describe this machine and this checkout."""
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", "src", "bench/*.py")
     pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    commit = _git("rev-parse", "--short", "HEAD") or "unknown"
     return Machine(
         cpu=_cpu(),
         cores=len(os.sched_getaffinity(0)),
         memory_gib=round(pages * page_bytes / 2**30, 1),
-        system=f"{platform.system()} {platform.release()}",
+        system=f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         python=platform.python_version(),
         numpy=np.__version__,
-        commit=f"{_git('rev-parse', '--short', 'HEAD') or 'unknown'}{dirty}",
-        date=date or _git("log", "-1", "--format=%cs") or "unknown",
+        commit=f"{commit} and changes" if changed else commit,
         command=command,
     )
+
+
+def rss_gib() -> float:
+    """Return the largest resident set that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _cpu() -> str:

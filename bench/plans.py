@@ -7,22 +7,37 @@ from typing import Final
 
 import msgspec
 
-from bench import cycles, placing, shares, starting, traces
-from bench.row import Row
+from bench import cycles, placing, predicting, shares, starting, traces
 
 SECTIONS: Final = (
-    "Trace simulation",
-    "Where the time goes",
-    "One decision",
+    traces.SECTION,
+    cycles.SECTION,
     "Memory",
     "Placement",
+    predicting.SECTION,
     "Reasons",
     "Start",
     "Install",
+    "Where the time goes",
 )
-NAMES: Final = ("traces", "months", "shares", "cycles", "growth", "placing", "starting")
+NAMES: Final = (
+    "traces",
+    "months",
+    "cycles",
+    "growth",
+    "placing",
+    "predicting",
+    "starting",
+    "shares",
+)
+CURVE_POLICIES: Final = ("fair", "easy")
+_SAMPLES: Final = {"share": 200}
+"""Where a thousand decisions would take minutes."""
+MONTH_NODES: Final = 512
+_JOBS_PER_NODE: Final = 1_000_000 // MONTH_NODES
+"""In a month, at the sizes of the generated one."""
 
-Plan = traces.Plan | shares.Plan | cycles.Plan | placing.Plan | starting.Plan
+Plan = traces.Plan | shares.Plan | cycles.Plan | placing.Plan | predicting.Plan | starting.Plan
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,75 +48,180 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     module: str
     plan: Plan
-    rss_gib_max: float | None = None
-
-    def memory(self, rss_mib: float) -> Row:
-        """Make a row of the memory that the process took."""
-        return Row(
-            section="Memory",
-            what=f"{self.title}: resident memory, the workload included",
-            values=(rss_mib / 1024,),
-            unit="GiB",
-            budget=self.rss_gib_max,
-        )
 
 
 def measurements(*, quick: bool) -> Iterator[Measurement]:
-    """List everything that there is to measure."""
-    yield from _traces(quick=quick)
-    yield from _months(quick=quick)
-    yield from _shares(quick=quick)
-    yield from _cycles(quick=quick)
-    if not quick:
-        yield from _growth()
-    sizes = (100,) if quick else (1_000, 10_000)
-    for nodes in sizes:
-        plan = placing.Plan(
-            nodes=nodes, workers_min=2_000 if quick else 50_000, runs=1 if quick else 3
-        )
-        yield Measurement(
-            name="placing", title=f"placement on {nodes:,} nodes", module="placing", plan=plan
-        )
-    plan_ = starting.Plan(runs=3 if quick else 15)
-    yield Measurement(name="starting", title="start and install", module="starting", plan=plan_)
+    """List everything that there is to measure; the sizes that people wait for, or small ones."""
+    if quick:
+        yield from _quick()
+        return
+    yield from _logs()
+    yield from _months()
+    yield from _cycles()
+    yield from _growth()
+    for nodes in (1_000, 10_000):
+        yield _placing(placing.Plan(nodes=nodes, workers_min=30_000))
+    yield _predicting(predicting.Plan())
+    yield _starting(starting.Plan())
+    yield from _shares()
 
 
-def _traces(*, quick: bool) -> Iterator[Measurement]:
-    runs = 1 if quick else 3
-    for log, gpus in (("KTH-SP2", 100), ("SDSC-SP2", 128)):
-        for policy, estimates in (("easy", "limit"), ("easy-sjbf", "last-two"), ("fair", "limit")):
-            if quick and (log != "KTH-SP2" or policy == "easy-sjbf"):
-                continue
-            rate_min = 20_000.0 if (log, policy) == ("KTH-SP2", "easy") else None
+def _quick() -> Iterator[Measurement]:
+    """List one of each kind at sizes that take seconds, to find out whether it still runs."""
+    yield _trace(_kth("easy", runs=1))
+    for policy in ("easy", "fair"):
+        yield _trace(_month(policy, nodes=8, jobs=2_000), "months")
+    for policy in ("fair", "easy", "efficient", "share"):
+        yield _cycle(cycles.Plan(policy=policy, nodes=50, waiting=300, running=250, samples=30))
+    for curve, nodes, waiting in (("nodes", 20, 200), ("waiting", 50, 100)):
+        plan = cycles.Plan(
+            policy="fair",
+            nodes=nodes,
+            waiting=waiting,
+            running=5 * nodes,
+            samples=20,
+            rows=False,
+            curves=(curve,),
+        )
+        yield _cycle(plan, "growth")
+    yield _placing(placing.Plan(nodes=50, workers_min=1_000, runs=1))
+    yield _predicting(predicting.Plan(learned=500, samples=200))
+    yield _starting(starting.Plan(runs=2))
+    yield _share(_month("fair", nodes=8, jobs=2_000))
+
+
+def _logs() -> Iterator[Measurement]:
+    kth = _kth("easy", runs=3)
+    sdsc = msgspec.structs.replace(
+        kth, what="SDSC-SP2 on 128 processors", log="SDSC-SP2.swf.gz", gpus=128
+    )
+    yield _trace(msgspec.structs.replace(kth, rate_min=20_000.0))
+    yield _trace(_kth("fair", runs=3))
+    yield _trace(_kth("easy", estimates="history", runs=1))
+    for policy in ("easy", "fair"):
+        yield _trace(msgspec.structs.replace(sdsc, policy=policy))
+    for cluster, gpus in (("b436b2", 56), ("ee9e8c", 232), ("0e4a51", 88)):
+        for policy in ("easy", "fair"):
             yield _trace(
                 traces.Plan(
-                    what=f"{log} on {gpus} processors",
-                    log=f"{log}.swf.gz",
+                    what=f"Philly {cluster} on {gpus // 8} nodes of 8 GPUs",
+                    log="philly.csv.gz",
+                    cluster=cluster,
                     gpus=gpus,
+                    nodes=True,
                     policy=policy,
-                    estimates=estimates,
-                    runs=runs,
-                    rate_min=rate_min,
+                    estimates="noisy:1",
+                    # The first is five times the others, and waits as long as it lasts.
+                    runs=1 if cluster == "b436b2" else 3,
                 )
             )
-    if quick:
-        return
-    for cluster, gpus in (("b436b2", 56), ("ee9e8c", 232), ("0e4a51", 88)):
-        for nodes in (False, True):
-            for policy in ("easy", "fair"):
-                where = f"{gpus // 8} nodes" if nodes else f"a pool of {gpus}"
-                yield _trace(
-                    traces.Plan(
-                        what=f"Philly {cluster} on {where}",
-                        log="philly.csv.gz",
-                        cluster=cluster,
-                        gpus=gpus,
-                        nodes=nodes,
-                        policy=policy,
-                        estimates="noisy:1",
-                        runs=runs,
-                    )
-                )
+
+
+def _kth(policy: str, *, runs: int, estimates: str = "limit") -> traces.Plan:
+    return traces.Plan(
+        what="KTH-SP2 on 100 processors",
+        log="KTH-SP2.swf.gz",
+        gpus=100,
+        policy=policy,
+        estimates=estimates,
+        runs=runs,
+    )
+
+
+def _months() -> Iterator[Measurement]:
+    """Run a generated month: a million jobs, and fewer on clusters that are smaller as well."""
+    pool = traces.Plan(
+        what="generated month on a pool of 4,096",
+        gpus=8 * MONTH_NODES,
+        jobs=1_000_000,
+        policy="easy",
+        estimates="last-two",
+        runs=1,
+        seconds_max=120.0,
+    )
+    yield _trace(pool, "months")
+    for nodes in (8, 32, 128, MONTH_NODES):
+        for policy in ("easy", "fair"):
+            plan = _month(policy, nodes=nodes, jobs=nodes * _JOBS_PER_NODE)
+            if nodes == MONTH_NODES:
+                plan = msgspec.structs.replace(plan, jobs=1_000_000, seconds_max=120.0)
+            yield _trace(plan, "months")
+
+
+def _month(policy: str, *, nodes: int, jobs: int) -> traces.Plan:
+    return traces.Plan(
+        what=f"generated month on {nodes:,} nodes of 8 GPUs",
+        gpus=8 * nodes,
+        jobs=jobs,
+        nodes=True,
+        policy=policy,
+        estimates="last-two",
+        runs=1,
+        curve="jobs",
+    )
+
+
+def _cycles() -> Iterator[Measurement]:
+    replace = msgspec.structs.replace
+    large = cycles.Plan(
+        policy="fair",
+        nodes=1_000,
+        waiting=10_000,
+        running=5_000,
+        samples=1_000,
+        p50_ms_max=50.0,
+        p99_ms_max=250.0,
+        rss_gib_max=1.0,
+        curves=("nodes", "waiting"),
+    )
+    for policy in ("fair", "easy", "efficient", "share"):
+        drawn = large.curves if policy in CURVE_POLICIES else ()
+        yield _cycle(
+            replace(large, policy=policy, curves=drawn, samples=_SAMPLES.get(policy, 1_000))
+        )
+    for policy in CURVE_POLICIES:
+        yield _cycle(replace(large, policy=policy, long=False, samples=300, curves=()))
+    # What a site would run: the time for a prediction is in the decision.
+    yield _cycle(replace(large, estimates="history", curves=(), predicted_share_max=1.0))
+    for policy in CURVE_POLICIES:
+        yield _cycle(
+            cycles.Plan(
+                policy=policy,
+                nodes=10_000,
+                waiting=100_000,
+                running=50_000,
+                samples=300,
+                window_s=1_800.0,
+                p99_ms_max=1_000.0,
+                rss_gib_max=3.0,
+                curves=("nodes",),
+            )
+        )
+
+
+def _growth() -> Iterator[Measurement]:
+    """Add points to the curves: by nodes with the queue in proportion, and by the queue alone."""
+    by_nodes = [("nodes", nodes, 10 * nodes) for nodes in (100, 300, 3_000)]
+    by_queue = [("waiting", 1_000, waiting) for waiting in (300, 1_000, 3_000, 30_000)]
+    for curve, nodes, waiting in by_nodes + by_queue:
+        for policy in CURVE_POLICIES:
+            plan = cycles.Plan(
+                policy=policy,
+                nodes=nodes,
+                waiting=waiting,
+                running=5 * nodes,
+                samples=200,
+                window_s=900.0,
+                rows=False,
+                curves=(curve,),
+            )
+            yield _cycle(plan, "growth")
+
+
+def _shares() -> Iterator[Measurement]:
+    for policy in ("easy", "fair"):
+        yield _share(_kth(policy, runs=1))
+    yield _share(_month("fair", nodes=32, jobs=32 * _JOBS_PER_NODE))
 
 
 def _trace(plan: traces.Plan, name: str = "traces") -> Measurement:
@@ -109,81 +229,28 @@ def _trace(plan: traces.Plan, name: str = "traces") -> Measurement:
     return Measurement(name=name, title=title, module="traces", plan=plan)
 
 
-def _months(*, quick: bool) -> Iterator[Measurement]:
-    """Run a generated month, 100,000 and 1,000,000 jobs, in a pool and on nodes."""
-    sizes = ((5_000, 64),) if quick else ((100_000, 512), (1_000_000, 4_096))
-    for jobs, gpus in sizes:
-        for nodes, policy in ((False, "easy"), (True, "easy"), (True, "fair")):
-            where = f"{gpus // 8:,} nodes" if nodes else f"a pool of {gpus:,}"
-            plan = traces.Plan(
-                what=f"generated month on {where}",
-                gpus=gpus,
-                jobs=jobs,
-                nodes=nodes,
-                policy=policy,
-                estimates="last-two",
-                runs=1,
-                seconds_max=120.0 if jobs == 1_000_000 else None,
-            )
-            yield _trace(plan, "months")
+def _cycle(plan: cycles.Plan, name: str = "cycles") -> Measurement:
+    size = f"{plan.nodes:,} nodes with {plan.waiting:,} waiting"
+    jobs = "" if plan.long else ", short jobs"
+    title = f"decisions of {plan.policy} ({plan.estimates}) on {size}{jobs}"
+    return Measurement(name=name, title=title, module="cycles", plan=plan)
 
 
-def _shares(*, quick: bool) -> Iterator[Measurement]:
-    if quick:
-        return
-    kth = traces.Plan(
-        what="KTH-SP2 on 100 processors",
-        log="KTH-SP2.swf.gz",
-        gpus=100,
-        policy="easy",
-        estimates="limit",
-    )
-    month = traces.Plan(
-        what="generated month on 64 nodes",
-        jobs=100_000,
-        gpus=512,
-        nodes=True,
-        policy="fair",
-        estimates="last-two",
-    )
-    for plan in (kth, msgspec.structs.replace(kth, policy="fair"), month):
-        title = f"profile of {plan.what}, {plan.policy}"
-        yield Measurement(name="shares", title=title, module="shares", plan=shares.Plan(trace=plan))
+def _placing(plan: placing.Plan) -> Measurement:
+    title = f"placement on {plan.nodes:,} nodes"
+    return Measurement(name="placing", title=title, module="placing", plan=plan)
 
 
-def _cycles(*, quick: bool) -> Iterator[Measurement]:
-    if quick:
-        yield from _both(cycles.Plan(nodes=50, waiting=500, running=250, samples=50), None)
-        return
-    large = cycles.Plan(nodes=1_000, waiting=10_000, running=5_000, samples=1_000)
-    largest = cycles.Plan(nodes=10_000, waiting=100_000, running=50_000, samples=300)
-    replace = msgspec.structs.replace
-    yield from _both(replace(large, p50_ms_max=50.0, p99_ms_max=250.0), 1.0)
-    yield from _both(replace(largest, p99_ms_max=1_000.0), 3.0)
+def _predicting(plan: predicting.Plan) -> Measurement:
+    title = "predictions from history"
+    return Measurement(name="predicting", title=title, module="predicting", plan=plan)
 
 
-def _both(size: cycles.Plan, rss_gib_max: float | None) -> Iterator[Measurement]:
-    for policy in ("fair", "easy"):
-        plan = msgspec.structs.replace(size, policy=policy, explain=True)
-        title = f"{policy} on {size.nodes:,} nodes with {size.waiting:,} waiting"
-        yield Measurement(
-            name="cycles", title=title, module="cycles", plan=plan, rss_gib_max=rss_gib_max
-        )
+def _starting(plan: starting.Plan) -> Measurement:
+    title = "start and install"
+    return Measurement(name="starting", title=title, module="starting", plan=plan)
 
 
-def _growth() -> Iterator[Measurement]:
-    """Add points to the curves: by nodes with the queue in proportion, and by the queue alone."""
-    by_nodes = [("nodes", nodes, 10 * nodes) for nodes in (100, 300, 1_000, 3_000)]
-    by_queue = [("waiting", 1_000, waiting) for waiting in (300, 1_000, 3_000, 10_000, 30_000)]
-    for curve, nodes, waiting in by_nodes + by_queue:
-        for policy in ("fair", "easy"):
-            plan = cycles.Plan(
-                policy=policy,
-                nodes=nodes,
-                waiting=waiting,
-                running=5 * nodes,
-                samples=200,
-                curve=curve,
-            )
-            title = f"{policy} on {nodes:,} nodes with {waiting:,} waiting, for the curve"
-            yield Measurement(name="growth", title=title, module="cycles", plan=plan)
+def _share(plan: traces.Plan) -> Measurement:
+    title = f"profile of {plan.what}, {plan.policy} ({plan.estimates})"
+    return Measurement(name="shares", title=title, module="shares", plan=shares.Plan(trace=plan))

@@ -49,3 +49,12 @@ class Result(msgspec.Struct, kw_only=True, omit_defaults=True):
     points: list[Point] = []
     remarks: list[str] = []
     """What was left out, and why."""
+    failures: list[str] = []
+    """What came to no end."""
+
+    def add(self, other: Result) -> None:
+        """Take in another measurement."""
+        self.rows += other.rows
+        self.points += other.points
+        self.remarks += other.remarks
+        self.failures += other.failures

@@ -42,7 +42,7 @@ def measure(plan: Plan) -> Result:
     try:
         case = traces.Case(plan.trace)
     except workloads.MissingTraceError as error:
-        return Result(remarks=[f"{plan.trace.what}: skipped, {error}"])
+        return Result(remarks=[f"profile of {plan.trace.what}: {error}"])
     profile = cProfile.Profile()
     profile.enable()
     case.run()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from statistics import median
+from typing import Final
 
 import msgspec
 
-from bench import workloads
-from bench.row import Result, Row
+from bench import machine, workloads
+from bench.row import Point, Result, Row
 from noljima import app
 from noljima.app import EngineSpec
 from noljima.drivers.sim import SimulatedJob, Simulation
@@ -17,7 +19,8 @@ from noljima.model.node import Node
 from noljima.report.recorder import Recorder
 from noljima.runtime.loop import run
 
-_MONTH_DAYS = 30.0
+SECTION: Final = "Trace simulation"
+_MONTH_DAYS: Final = 30.0
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -33,6 +36,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cluster: str = ""
     jobs: int = 0
     runs: int = 3
+    curve: str = ""
+    """The curve that this adds a point to."""
     rate_min: float | None = None
     seconds_max: float | None = None
 
@@ -76,13 +81,14 @@ def measure(plan: Plan) -> Result:
     try:
         case = Case(plan)
     except workloads.MissingTraceError as error:
-        return Result(remarks=[f"{plan.what}: skipped, {error}"])
+        return Result(remarks=[f"{plan.what}: {error}"])
     seconds = tuple(case.run() for _ in range(plan.runs))
+    rss_mib = machine.rss_gib() * 1024
     what = f"{plan.what}, {len(case.jobs):,} jobs, {plan.policy} ({plan.estimates})"
     rates = tuple(len(case.jobs) / each for each in seconds)
     rows = [
         Row(
-            section="Trace simulation",
+            section=SECTION,
             what=what,
             values=rates,
             unit="jobs/s",
@@ -92,11 +98,16 @@ def measure(plan: Plan) -> Result:
     ]
     if plan.seconds_max is not None:
         total = Row(
-            section="Trace simulation",
+            section=SECTION,
             what=f"{what}: the whole month",
             values=seconds,
             unit="s",
             budget=plan.seconds_max,
         )
         rows.append(total)
-    return Result(rows=rows)
+    points: list[Point] = []
+    if plan.curve:
+        size, series = len(case.jobs), f"{plan.policy} on nodes" if plan.nodes else plan.policy
+        points.append(Point(plan.curve, series, size, median(rates)))
+        points.append(Point(f"{plan.curve}-memory", series, size, rss_mib))
+    return Result(rows=rows, points=points)

@@ -6,7 +6,6 @@ So that none is measured with the leftovers of another, and each has a peak of m
 from __future__ import annotations
 
 import importlib
-import resource
 import sys
 
 import msgspec
@@ -14,20 +13,12 @@ import msgspec
 from bench.row import Result
 
 
-class Report(msgspec.Struct, kw_only=True):
-    """A result, and what the process took."""
-
-    result: Result
-    rss_mib: float
-
-
-def main(module: str, plan: str) -> None:
-    """Measure, and print the report as one line of JSON."""
+def measure(module: str, plan: str) -> Result:
+    """Measure what a plan in JSON says."""
     measurement = importlib.import_module(f"bench.{module}")
-    result = measurement.measure(msgspec.json.decode(plan, type=measurement.Plan))
-    rss_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sys.stdout.write(msgspec.json.encode(Report(result=result, rss_mib=rss_mib)).decode() + "\n")
+    result: Result = measurement.measure(msgspec.json.decode(plan, type=measurement.Plan))
+    return result
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    print(msgspec.json.encode(measure(sys.argv[1], sys.argv[2])).decode())

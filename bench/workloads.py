@@ -29,16 +29,16 @@ def real(name: str, cluster: str = "", gpus_per_node: int | None = None) -> Trac
     """Read a real log, or one virtual cluster of it."""
     path = TRACES / name
     if not path.exists():
-        raise MissingTraceError(f"{name} is not beside the checkout (../shared/data/traces)")
+        raise MissingTraceError(f"{name} is not beside the checkout")
     trace = read_trace(path, gpus_per_node=gpus_per_node)
     if cluster:
         trace = selection.where(trace, [selection.parse_filter(f"cluster={cluster}")])
     return trace
 
 
-def generated(jobs: int, gpus: int, days: float, *, nodes: bool) -> Trace:
-    """Generate about so many jobs, which keep nine tenths of the GPUs busy."""
-    recipe = Recipe(seed=1, gpus=gpus, days=days, load=0.9, jobs_per_day=jobs / days, users=200)
+def generated(jobs: int, gpus: int, days: float, *, nodes: bool, load: float | None = 0.9) -> Trace:
+    """Generate about so many jobs; None for the load leaves run times as they are drawn."""
+    recipe = Recipe(seed=1, gpus=gpus, days=days, load=load, jobs_per_day=jobs / days, users=200)
     return generator.generate(recipe, gpus_per_node=GPUS_PER_NODE if nodes else None)
 
 
@@ -54,11 +54,21 @@ def saving(trace: Trace, *, evictable: bool | None = None) -> Trace:
     return msgspec.structs.replace(trace, jobs=jobs)
 
 
-def endless(gpus: int, batch: int) -> Iterator[TraceJob]:
-    """Give jobs of mixed shapes without end, each name once."""
+def endless(nodes: int, *, long: bool = False) -> Iterator[TraceJob]:
+    """Give jobs of mixed shapes without end, each name once, for a cluster of so many nodes.
+
+    Run times as they are drawn, ten minutes in the median, or so long that fifteen jobs a node
+    fill a week.
+    """
+    gpus, jobs_per_day = nodes * GPUS_PER_NODE, 15 * nodes / 7.0
     for seed in itertools.count(1):
         recipe = Recipe(
-            seed=seed, gpus=gpus, days=7.0, load=1.0, jobs_per_day=batch / 7.0, users=200
+            seed=seed,
+            gpus=gpus,
+            days=7.0,
+            load=1.0 if long else None,
+            jobs_per_day=jobs_per_day,
+            users=200,
         )
         trace = saving(generator.generate(recipe, gpus_per_node=GPUS_PER_NODE))
         for entry in trace.jobs:

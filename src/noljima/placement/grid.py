@@ -69,7 +69,8 @@ class Grid:
     def gpu_milli_total(self) -> int:
         """GPUs of all nodes that are not drained, in thousandths."""
         if self._total is None:
-            gpus = sum(node.gpus for node in self._roster.nodes if not node.drained)
+            nodes = (node for node in self._roster.nodes if not node.drained)
+            gpus = sum(node.gpus - len(node.gpus_out) for node in nodes)
             self._total = gpus * GPU
         return self._total
 

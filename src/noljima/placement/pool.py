@@ -25,7 +25,7 @@ class Pool:
 
     def set_node(self, node: Node) -> None:
         """Add the node's GPUs, or change their number."""
-        milli = 0 if node.drained else node.gpus * GPU
+        milli = 0 if node.drained else (node.gpus - len(node.gpus_out)) * GPU
         change = milli - self._nodes.get(node.id, 0)
         # A new dict: copies of this pool share the old one.
         self._nodes = {**self._nodes, node.id: milli}

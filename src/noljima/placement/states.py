@@ -37,12 +37,17 @@ class Kind(NamedTuple):
     cpu_milli: int
     memory_mib: int
     drained: bool
+    gpus_out: tuple[int, ...] = ()
+
+    def whole_milli(self, gpu: int) -> int:
+        """Return what there is of a GPU when nothing holds it: nothing of one that is out."""
+        return GPU if gpu < self.gpus and gpu not in self.gpus_out else 0
 
     def empty(self, number: int) -> State:
         """Return the state of a machine of this kind on which nothing runs."""
         return State(
             kind=number,
-            gpu_milli=(GPU,) * self.gpus,
+            gpu_milli=tuple(self.whole_milli(gpu) for gpu in range(self.gpus)),
             gpu_memory_mib=(self.gpu_memory_mib,) * self.gpus,
             cpu_milli=self.cpu_milli,
             memory_mib=self.memory_mib,
@@ -81,6 +86,7 @@ def kind_of(node: Node) -> Kind:
         cpu_milli=node.cpu_milli,
         memory_mib=node.memory_mib,
         drained=node.drained,
+        gpus_out=node.gpus_out,
     )
 
 
@@ -216,7 +222,7 @@ class States:
         milli, memory = _lists(state, gpus)
         for gpu in gpus:
             here = gpu < kind.gpus
-            milli[gpu] = min(milli[gpu] + load.gpu_milli, GPU if here else 0)
+            milli[gpu] = min(milli[gpu] + load.gpu_milli, kind.whole_milli(gpu))
             memory[gpu] = min(memory[gpu] + load.gpu_memory_mib, kind.gpu_memory_mib if here else 0)
         return self._built(
             state.kind,
@@ -254,7 +260,7 @@ class States:
         length = max(len(state.gpu_milli), kind.gpus)
         milli, memory = _lists(state, (length - 1,) if length else ())
         for gpu in range(length):
-            milli[gpu] += GPU * ((gpu < kind.gpus) - (gpu < old.gpus))
+            milli[gpu] += kind.whole_milli(gpu) - old.whole_milli(gpu)
             memory[gpu] += kind.gpu_memory_mib * (gpu < kind.gpus)
             memory[gpu] -= old.gpu_memory_mib * (gpu < old.gpus)
         return self._built(

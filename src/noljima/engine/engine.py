@@ -17,6 +17,7 @@ from noljima.engine.explain import explain, explain_all
 from noljima.engine.validate import validate
 from noljima.model.bounds import SECONDS_MAX
 from noljima.model.commands import Command, Evict, Refuse, Start, Stop
+from noljima.model.estimate import Estimate
 from noljima.model.events import (
     Cancelled,
     Event,
@@ -27,6 +28,7 @@ from noljima.model.events import (
     NodeSeen,
     OfRun,
     Outcome,
+    Progressed,
     Released,
     Started,
     StartFailed,
@@ -46,6 +48,11 @@ from noljima.prediction.source import Guarded, Source
 
 _ENDED_MAX: Final = 1 << 17
 """How many ended jobs are remembered by name: far more than any driver tells of twice, late."""
+
+_MOVED: Final = 0.2
+_MOVED_S: Final = 60.0
+"""An expected end that moves by more than this share of what is left, at least this time, is worth
+a new plan at once; smaller moves wait for the next one."""
 
 _ENDS = {
     Outcome.SUCCEEDED: State.SUCCEEDED,
@@ -97,6 +104,7 @@ class Engine:
             StartFailed: self._start_failed,
             Evicted: self._evicted,
             Finished: self._finished,
+            Progressed: self._progressed,
             NodeSeen: self._node_seen,
             NodeLost: self._node_lost,
             Ticked: self._ticked,
@@ -207,8 +215,27 @@ class Engine:
         self._close(event.job)
         if self.state.shadow is not None:
             self.state.shadow.finish(ticket, event.at_s)
-        if not ticket.cancelled:
+        if ticket.cancelled:
+            self.estimates.forget(ticket.job)
+        else:
             self.estimates.learn(ticket.job, worked_s)
+
+    def _progressed(self, event: Progressed) -> None:
+        ticket = self._ticket_of(event)
+        if ticket is None or ticket.state not in (State.STARTING, State.RUNNING):
+            return
+        if event.job not in self.state.running:
+            return  # It ends by itself in this very batch.
+        now_s, before_s = self.state.now_s, ticket.expected_end_s
+        estimate = self.estimates.progressed(
+            ticket.job, event.step, event.total, event.phase, ticket.worked_s(now_s)
+        )
+        if estimate is None:
+            return
+        self._believe(ticket, estimate)
+        moved_s = abs(ticket.expected_end_s - before_s)
+        if moved_s > _MOVED * max(ticket.expected_end_s - now_s, _MOVED_S):
+            self._stale = True
 
     def _evicted(self, event: Evicted) -> None:
         ticket = self._ticket_of(event)
@@ -377,6 +404,7 @@ class Engine:
         if ticket.cancelled:
             ticket.state = change(job, ticket.state, State.CANCELLED)
             self._close(job)
+            self.estimates.forget(ticket.job)
             if self.state.shadow is not None:
                 self.state.shadow.withdraw(ticket)
             return
@@ -438,7 +466,21 @@ class Engine:
                 self._release(ticket)
                 self._released_early.add(ticket.job.id)
 
+    def _believe(self, ticket: Ticket, estimate: Estimate) -> None:
+        """Put another estimate in the place of a running job's."""
+        self.state.ends.remove(ticket)
+        ticket.estimate = estimate
+        ticket.fill_s = estimate.at(self.policy.fill_tau)
+        ticket.corrections = 0
+        ticket.expected_end_s = ticket.start_s + ticket.remaining_s()
+        self.state.ends.add(ticket)
+        self._corrected = True
+
     def _correct(self, ticket: Ticket, worked_s: float) -> None:
+        estimate = self.estimates.reconsidered(ticket.job, worked_s)
+        if estimate is not None:
+            self._believe(ticket, estimate)
+            return
         self.state.ends.remove(ticket)
         ticket.fill_s, ticket.corrections = self.estimates.correct(
             ticket.job, ticket.estimate.at(self.policy.fill_tau), ticket.corrections, worked_s

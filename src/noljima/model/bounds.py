@@ -17,6 +17,8 @@ GPU_MILLI_MAX: Final = GPU_COUNT_MAX * 1000
 CPU_MILLI_MAX: Final = 1_000_000_000
 MEMORY_MIB_MAX: Final = 1_000_000_000
 GPU_MEMORY_MIB_MAX: Final = 10_000_000
+# More steps than any job has, and not so many that they stop being whole numbers.
+STEPS_MAX: Final = 1e15
 # The year 2286 as an epoch time, 317 years as a duration.
 SECONDS_MAX: Final = 1e10
 TEXT_MAX: Final = 256
@@ -53,6 +55,15 @@ def seconds(field: str, value: object, *, low: float = 0.0, high: float = SECOND
         raise InvalidFieldError(field, value, "is not a number of seconds")
     if not low <= value <= high:  # also false for NaN
         raise InvalidFieldError(field, value, f"is outside {low:g} to {high:g} s")
+    return float(value)
+
+
+def steps(field: str, value: object) -> float:
+    """Return `value` as a float where it is a count of steps; a part of one counts too."""
+    if type(value) is not float and type(value) is not int:
+        raise InvalidFieldError(field, value, "is not a number of steps")
+    if not 0.0 <= value <= STEPS_MAX:  # also false for NaN
+        raise InvalidFieldError(field, value, f"is outside 0 to {STEPS_MAX:g} steps")
     return float(value)
 
 

@@ -13,6 +13,7 @@ import msgspec
 from noljima.model import bounds
 from noljima.model.job import Job
 from noljima.model.node import Node
+from noljima.model.phase import Phase
 from noljima.model.resources import JobId, NodeId
 
 
@@ -96,6 +97,21 @@ class Finished(OfRun, frozen=True, kw_only=True, omit_defaults=True):
     outcome: Outcome = Outcome.SUCCEEDED
 
 
+class Progressed(OfRun, frozen=True, kw_only=True, omit_defaults=True):
+    """A running job has told how far it is, counted over the whole job and all its runs."""
+
+    step: float
+    total: float | None = None
+    """None where the job does not say; less than `step` where it runs on past its end."""
+    phase: Phase = Phase.TRAIN
+
+    def __post_init__(self) -> None:
+        """Refuse what no count of steps can be."""
+        bounds.steps("step", self.step)
+        if self.total is not None:
+            bounds.steps("total", self.total)
+
+
 class NodeSeen(Happened, frozen=True, kw_only=True, omit_defaults=True):
     """A driver saw a node: new, or changed."""
 
@@ -121,6 +137,7 @@ Event = (
     | StartFailed
     | Evicted
     | Finished
+    | Progressed
     | NodeSeen
     | NodeLost
     | Ticked

@@ -103,7 +103,7 @@ class Guarded:
     ) -> Estimate | None:
         """Pass on how far a running job is; return a new belief, None where the old one stays.
 
-        A belief that comes out has the job run on: `q80_s` is more than `worked_s`.
+        A belief that comes out has the job run on: all of it is more than `worked_s`.
         """
         if self._listener is None:
             return None
@@ -111,14 +111,19 @@ class Guarded:
             job, worked_s, lambda heard: heard.progressed(job, step, total, phase, worked_s)
         )
 
+    def reconsidered(self, job: Job, worked_s: float) -> Estimate | None:
+        """Return a new belief about a job that has outlived the last one; None where it is silent.
+
+        Then `correct` has the word.
+        """
+        if self._listener is None:
+            return None
+        return self._heard(job, worked_s, lambda heard: heard.reconsidered(job, worked_s))
+
     def correct(
         self, job: Job, first_s: float, corrections: int, ran_s: float
     ) -> tuple[float, int]:
         """Return a new run time for a job that has outlived its estimate, and the steps used."""
-        if self._listener is not None:
-            estimate = self._heard(job, ran_s, lambda heard: heard.reconsidered(job, ran_s))
-            if estimate is not None:
-                return estimate.q80_s, corrections
         return corrected_s(first_s, corrections, limit_of(job), ran_s)
 
     def learn(self, job: Job, run_s: float) -> None:
@@ -165,7 +170,7 @@ class Guarded:
             return None
         estimate = _within_limit(job, estimate)
         # Past a limit that is not enforced nothing is left to believe in but corrections.
-        return estimate if estimate.q80_s > worked_s else None
+        return estimate if estimate.q50_s > worked_s else None
 
     def _tell(self, what: Callable[[Follower], None]) -> None:
         assert self._follower is not None

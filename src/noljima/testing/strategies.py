@@ -21,6 +21,7 @@ from noljima.model.events import (
     NodeLost,
     NodeSeen,
     Outcome,
+    Progressed,
     Released,
     Started,
     StartFailed,
@@ -29,6 +30,7 @@ from noljima.model.events import (
 )
 from noljima.model.job import Checkpoint, Job, Priority
 from noljima.model.node import Node
+from noljima.model.phase import Phase
 from noljima.model.resources import GPU, Gang, JobId, NodeId, Resources, TaskGroup, gang_of
 from noljima.testing.scenario import Scenario
 
@@ -112,6 +114,14 @@ def events() -> SearchStrategy[Event]:
         st.builds(StartFailed, at_s=at_s, job=job, attempt=attempt, reason=names()),
         st.builds(Evicted, at_s=at_s, job=job, attempt=attempt, saved_s=saved_s),
         st.builds(Finished, at_s=at_s, job=job, attempt=attempt, outcome=outcome),
+        st.builds(
+            Progressed,
+            at_s=at_s,
+            job=job,
+            step=st.floats(0.0, 1e15),
+            total=st.one_of(st.none(), st.floats(0.0, 1e15)),
+            phase=st.sampled_from(Phase),
+        ),
         st.builds(NodeSeen, at_s=at_s, node=nodes()),
         st.builds(NodeLost, at_s=at_s, node=names().map(NodeId)),
         st.builds(Ticked, at_s=at_s),

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noljima.model.bounds import STEPS_MAX
 from noljima.prediction.progress.bars import Bar, Declared, Heading, Log, Style, read
-from noljima.prediction.progress.observation import STEPS_MAX
 
 
 def bar(line: str) -> Bar:

@@ -87,7 +87,7 @@ def test_before_there_is_a_pace_the_estimate_from_before_stands() -> None:
 
     assert cluster.tell(job(), 0.0, 100.0, 30.0) is None
     assert cluster.tell(job(), 0.0, 100.0, 30.0) is None
-    assert cluster.guarded.correct(job(), 100.0, 0, 110.0) == (160.0, 1)
+    assert cluster.guarded.reconsidered(job(), 110.0) is None
 
 
 def test_a_job_that_outlives_its_belief_is_believed_to_go_on_with_its_steps() -> None:
@@ -96,10 +96,11 @@ def test_a_job_that_outlives_its_belief_is_believed_to_go_on_with_its_steps() ->
     told = cluster.run(job(), each_s=10.0, total=100, until_s=900.0)[-1]
     cluster.now_s += 150.0
     cluster.guarded.advance(cluster.now_s)
-    corrected_s, steps = cluster.guarded.correct(job(), told.q80_s, 0, 1050.0)
+    goes_on = cluster.guarded.reconsidered(job(), 1050.0)
 
-    assert 1050.0 < corrected_s < 1300.0
-    assert steps == 0
+    assert told.q80_s < 1050.0
+    assert goes_on is not None
+    assert 1050.0 < goes_on.q80_s < 1300.0
 
 
 def test_a_job_that_falls_silent_is_left_to_the_published_corrections() -> None:
@@ -110,7 +111,7 @@ def test_a_job_that_falls_silent_is_left_to_the_published_corrections() -> None:
     cluster.guarded.advance(cluster.now_s)
 
     assert told.q80_s < 30_900.0
-    assert cluster.guarded.correct(job(), told.q80_s, 0, 30_900.0)[1] > 0
+    assert cluster.guarded.reconsidered(job(), 30_900.0) is None
 
 
 def test_steps_that_turn_out_to_be_of_an_epoch_bring_the_old_estimate_back() -> None:
@@ -241,15 +242,15 @@ def test_absurd_beliefs_are_noted_and_not_believed(answer: object) -> None:
     guarded = Guarded(Liar(answer))
 
     assert guarded.progressed(job(), 1.0, 2.0, Phase.TRAIN, 0.0) is None
-    assert guarded.correct(job(), 100.0, 0, 110.0) == (160.0, 1)
+    assert guarded.reconsidered(job(), 110.0) is None
     assert guarded.failures == 2
 
 
 def test_a_belief_in_the_past_is_none() -> None:
     guarded = Guarded(Liar(Estimate(5.0, 10.0, 20.0)))
 
-    assert guarded.progressed(job(), 1.0, 2.0, Phase.TRAIN, 10.0) is None
-    assert guarded.progressed(job(), 1.0, 2.0, Phase.TRAIN, 9.0) is not None
+    assert guarded.progressed(job(), 1.0, 2.0, Phase.TRAIN, 5.0) is None
+    assert guarded.progressed(job(), 1.0, 2.0, Phase.TRAIN, 4.0) is not None
     assert guarded.failures == 0
 
 
@@ -270,9 +271,8 @@ def test_whatever_a_job_tells_beliefs_are_later_than_now_and_within_the_limit(
     cluster.start(which)
     for after_s, step, total in told:
         belief = cluster.tell(which, step, total, after_s)
-        if belief is not None:
-            assert belief.q80_s > cluster.now_s
-            assert limit_s is None or belief.q95_s <= limit_s
-        corrected_s, _ = cluster.guarded.correct(which, 100.0, 0, cluster.now_s + 100.0)
-        assert corrected_s > cluster.now_s
+        for one in (belief, cluster.guarded.reconsidered(which, cluster.now_s)):
+            if one is not None:
+                assert one.q50_s > cluster.now_s
+                assert limit_s is None or one.q95_s <= limit_s
     assert cluster.guarded.failures <= len(told) * 2

@@ -8,8 +8,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noljima.model.bounds import STEPS_MAX
 from noljima.prediction.progress.lines import LINE_BYTES_MAX
-from noljima.prediction.progress.observation import STEPS_MAX, Observation
+from noljima.prediction.progress.observation import Observation
 from noljima.prediction.progress.reader import Reader
 
 SAMPLES = [path.read_bytes() for path in sorted((Path(__file__).parent / "samples").glob("*.log"))]

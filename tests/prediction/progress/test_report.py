@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noljima.model.bounds import InvalidFieldError
+from noljima.model.bounds import STEPS_MAX, InvalidFieldError
 from noljima.model.phase import Phase
 from noljima.prediction.progress import report
-from noljima.prediction.progress.observation import STEPS_MAX, Observation
+from noljima.prediction.progress.observation import Observation
 
 
 def test_a_report_says_step_and_total_epoch_and_phase() -> None:

@@ -12,7 +12,7 @@ import re
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from noljima.prediction.progress.observation import STEPS_MAX
+from noljima.model.bounds import STEPS_MAX
 
 
 class Style(Enum):

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
 from noljima.model.phase import Phase
-
-STEPS_MAX: Final = 1e15
-"""More steps than any job has: what is larger is no count."""
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -141,7 +141,7 @@ class Progressing:
     def _given_up(self, job: Job, run: _Run, worked_s: float) -> Estimate | None:
         """Go back to the estimate from before, once, where progress had taken its place."""
         before = self._said_before(job)
-        if run.told is None or before.q80_s <= worked_s:
+        if run.told is None or before.q50_s <= worked_s:
             return None
         run.told = None
         return before

@@ -10,9 +10,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from noljima.model.bounds import InvalidFieldError
+from noljima.model.bounds import STEPS_MAX, InvalidFieldError
 from noljima.model.phase import Phase
-from noljima.prediction.progress.observation import STEPS_MAX, Observation
+from noljima.prediction.progress.observation import Observation
 
 LINE_BYTES_MAX: Final = 4096
 TAIL_BYTES_MAX: Final = 65_536

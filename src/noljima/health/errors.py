@@ -35,12 +35,9 @@ _NAMES: Final = {
 class Seen:
     """One error, as it is remembered."""
 
-    __slots__ = ("at_s", "clock_s", "signature", "weak", "words")
+    __slots__ = ("clock_s", "signature", "weak", "words")
 
-    def __init__(
-        self, at_s: float, clock_s: float, words: str, signature: str, *, weak: bool
-    ) -> None:
-        self.at_s = at_s
+    def __init__(self, clock_s: float, words: str, signature: str, *, weak: bool) -> None:
         self.clock_s = clock_s
         self.words = cut(words)
         self.signature = signature
@@ -67,13 +64,13 @@ class Errors:
         words = f"worker {fact.worker} {_NAMES[fact.trouble]}{code}{line}"
         signature = f"{fact.trouble}:{fact.code}:{_template(fact.line)}"
         weak = fact.trouble in WEAK
-        self._keep(Seen(fact.at_s, clock_s, words, signature, weak=weak))
+        self._keep(Seen(clock_s, words, signature, weak=weak))
 
-    def told_xid(self, xid: xids.Xid, at_s: float, clock_s: float, words: str) -> None:
+    def told_xid(self, xid: xids.Xid, clock_s: float, words: str) -> None:
         """Take in an Xid that is the program's own fault."""
         self.xid = xid
         weak = xid.fault is xids.Fault.COMPANION
-        self._keep(Seen(at_s, clock_s, words, f"xid:{xid.number}", weak=weak))
+        self._keep(Seen(clock_s, words, f"xid:{xid.number}", weak=weak))
 
     def _keep(self, seen: Seen) -> None:
         self.last = seen
@@ -85,15 +82,15 @@ class Errors:
         """Take in that a step has followed."""
         self.standing = self.xid = None
 
-    def lived(self, life_at_s: float | None, moved_at_s: float | None, *, steps: bool) -> None:
+    def lived(self, life_s: float | None, moving_s: float | None, *, steps: bool) -> None:
         """Take in when the job last showed life; what it survived stands no longer."""
         seen = self.standing
         if seen is None:
             return
         if seen.weak:
-            survived = life_at_s is not None and life_at_s > seen.at_s + _SETTLING_S
+            survived = life_s is not None and life_s > seen.clock_s + _SETTLING_S
         else:
-            moved = moved_at_s is not None and moved_at_s > seen.at_s + MOVED_AFTER_S
+            moved = moving_s is not None and moving_s > seen.clock_s + MOVED_AFTER_S
             survived = moved and not steps
         if survived:
             self.standing = None

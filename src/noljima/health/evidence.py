@@ -68,15 +68,15 @@ def reports(job: Job, settings: HealthSettings) -> bool:
 
 def case(job: Job, settings: HealthSettings) -> Case:
     """Return what speaks against the job now."""
-    life_at_s, moved_at_s = job.life()
-    recently_s = job.seen_at_s - _RECENT_S
-    moving = moved_at_s is not None and moved_at_s >= recently_s
-    alive = life_at_s is not None and life_at_s >= recently_s
+    life_s, moving_s = job.life()
+    recently_s = job.clock_s - _RECENT_S
+    moving = moving_s is not None and moving_s >= recently_s
+    alive = life_s is not None and life_s >= recently_s
     steps = reports(job, settings)
     found: list[Kind] = []
     if not _excused(job, settings):
-        found += _hangs(job, settings, alive=alive, steps=steps)
-    job.errors.lived(life_at_s, moved_at_s, steps=steps)
+        found += _hangs(job, settings, alive=alive, moving=moving, steps=steps)
+    job.errors.lived(life_s, moving_s, steps=steps)
     error = job.errors.standing
     weak = error is not None and error.weak
     if error is not None and (not weak or job.clock_s - error.clock_s >= WEAK_AFTER_S):
@@ -104,7 +104,9 @@ def _excused(job: Job, settings: HealthSettings) -> bool:
     return bool(job.steps.declared) and declared_s <= settings.declared_s_max
 
 
-def _hangs(job: Job, settings: HealthSettings, *, alive: bool, steps: bool) -> list[Kind]:
+def _hangs(
+    job: Job, settings: HealthSettings, *, alive: bool, moving: bool, steps: bool
+) -> list[Kind]:
     found: list[Kind] = []
     silent_s = job.clock_s - job.steps.clock_s
     if steps:
@@ -115,7 +117,7 @@ def _hangs(job: Job, settings: HealthSettings, *, alive: bool, steps: bool) -> l
             found.append(Kind.PROGRESS)
     elif _voiceless(job, settings, alive=alive):
         found.append(Kind.OUTPUT)
-    if not alive:
+    if not moving:
         limit_s = _still_limit_s(job, settings, steps=steps)
         if not job.steps.advances or silent_s > limit_s:
             found += _still(job, settings, limit_s)
@@ -153,7 +155,7 @@ def _still(job: Job, settings: HealthSettings, limit_s: float) -> list[Kind]:
     if len(workers) != job.began.workers:
         return []
     for worker in workers:
-        if worker.known_at_s is None or job.seen_at_s - worker.known_at_s > settings.gap_s_max:
+        if worker.known_s is None or job.clock_s - worker.known_s > settings.gap_s_max:
             return []
     signs = {worker.sign for worker in workers}
     if all(worker.still_s >= limit_s for worker in workers):

@@ -22,6 +22,9 @@ SM_BY_POWER: Final = 0.3
 """With this share of their multiprocessors busy they work, whatever they draw."""
 SM_ALONE: Final = 0.1
 """The same where power cannot be read."""
+SM_IDLE: Final = 0.01
+IDLE_BUSY: Final = 0.02
+SPIN_BUSY: Final = 0.9
 
 
 class Gpu(StrEnum):
@@ -30,6 +33,8 @@ class Gpu(StrEnum):
     WORKING = "working"
     SPINNING = "spinning"
     """A kernel is on them, and waits."""
+    BUSY = "busy"
+    """Nobody can say which of the two: utilisation is all there is."""
     IDLE = "idle"
     UNKNOWN = "unknown"
 
@@ -42,8 +47,7 @@ def gpu_of(now: Sampled, working_w: float) -> Gpu:
         return _by_multiprocessors(now.gpu_sm_activity, now.gpu_utilisation)
     if now.gpu_utilisation is None:
         return Gpu.UNKNOWN
-    # Alone it cannot tell work from waiting: it gets the benefit of the doubt.
-    return Gpu.IDLE if now.gpu_utilisation < 0.02 else Gpu.WORKING
+    return Gpu.IDLE if now.gpu_utilisation <= IDLE_BUSY else Gpu.BUSY
 
 
 def _by_power(now: Sampled, above_w: float, idle_w: float, working_w: float) -> Gpu:
@@ -55,16 +59,19 @@ def _by_power(now: Sampled, above_w: float, idle_w: float, working_w: float) -> 
         near_w = min(near_w, NEAR_IDLE_OF_WORK * working_w)
     if above_w <= near_w:
         return Gpu.SPINNING if busy is not None and busy >= 0.5 else Gpu.IDLE
+    # An open context alone draws more than an idle GPU; nothing runs where nothing is busy.
+    if busy is not None and busy <= IDLE_BUSY and above_w <= idle_w:
+        return Gpu.IDLE
     if not working_w or above_w >= AT_WORK * working_w:
         return Gpu.WORKING
-    return Gpu.SPINNING if busy is not None and busy >= 0.9 else Gpu.UNKNOWN
+    return Gpu.SPINNING if busy is not None and busy >= SPIN_BUSY else Gpu.UNKNOWN
 
 
 def _by_multiprocessors(share: float, busy: float | None) -> Gpu:
     if share >= SM_ALONE:
         return Gpu.WORKING
-    if share <= 0.01 and (busy is None or busy < 0.05):
+    if share > SM_IDLE:
+        return Gpu.UNKNOWN
+    if busy is None or busy <= IDLE_BUSY:
         return Gpu.IDLE
-    if share <= 0.01 and busy is not None and busy >= 0.9:
-        return Gpu.SPINNING
-    return Gpu.UNKNOWN
+    return Gpu.SPINNING if busy >= SPIN_BUSY else Gpu.UNKNOWN

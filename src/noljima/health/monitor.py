@@ -150,7 +150,7 @@ class Monitor:
         job = None if fact.job is None else self._jobs.get(fact.job)
         if xid.fault in _OWN_FAULT:
             if job is not None:
-                job.errors.told_xid(xid, fact.at_s, job.clock_s, words)
+                job.errors.told_xid(xid, job.clock_s, words)
             return
         said = self._faults.reported(fact, xid)
         if isinstance(said, Notice):

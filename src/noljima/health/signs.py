@@ -94,9 +94,9 @@ class Worker:
         "_present",
         "_seen",
         "_working_w",
-        "known_at_s",
-        "life_at_s",
-        "moving_at_s",
+        "known_s",
+        "life_s",
+        "moving_s",
         "sign",
         "sign_s",
         "still_s",
@@ -116,10 +116,11 @@ class Worker:
         """How long without any life."""
         self.unmoved_s = 0.0
         """How long without moving anything, though it may have computed."""
-        self.known_at_s: float | None = None
+        # These three by the clock of the job.
+        self.known_s: float | None = None
         """When it was last seen well enough to say."""
-        self.life_at_s: float | None = None
-        self.moving_at_s: float | None = None
+        self.life_s: float | None = None
+        self.moving_s: float | None = None
 
     def interrupt(self, *, anew: bool) -> None:
         """Compare the next sample with none before it; if anew, forget how long it was still."""
@@ -127,9 +128,11 @@ class Worker:
         if anew:
             self.still_s = self.unmoved_s = self.sign_s = 0.0
             self.sign = Sign.UNSEEN
-            self.known_at_s = None
+            self.known_s = None
 
-    def told(self, now: Sampled, *, gpus: bool, at_work: bool, gap_s_max: float) -> float:
+    def told(
+        self, now: Sampled, clock_s: float, *, gpus: bool, at_work: bool, gap_s_max: float
+    ) -> float:
         """Take in a sample, and return how many bytes its log has grown by."""
         before, self._before = self._before, now
         # A rate needs both samples, so that a metric is missing until it was there twice.
@@ -148,26 +151,26 @@ class Worker:
                 # Its counters have begun again: so has something in it.
                 self.still_s = self.unmoved_s = 0.0
             elif passed_s <= gap_s_max:
-                self._note(sign, now.at_s, passed_s)
+                self._note(sign, clock_s, passed_s)
             elif sign in LIFE:
                 # What went on unseen can speak for a worker, not against it.
-                self._note(sign, now.at_s, 0.0)
+                self._note(sign, clock_s, 0.0)
         if before.log_bytes is None or now.log_bytes is None:
             return 0.0
         return max(now.log_bytes - before.log_bytes, 0.0)
 
-    def _note(self, sign: Sign, at_s: float, passed_s: float) -> None:
+    def _note(self, sign: Sign, clock_s: float, passed_s: float) -> None:
         if sign is Sign.UNSEEN:
             return
-        self.known_at_s = at_s
+        self.known_s = clock_s
         self.still_s += passed_s
         self.unmoved_s += passed_s
         if sign in LIFE:
             self.still_s = 0.0
-            self.life_at_s = at_s
+            self.life_s = clock_s
         if sign is Sign.MOVING:
             self.unmoved_s = 0.0
-            self.moving_at_s = at_s
+            self.moving_s = clock_s
         self.sign_s = self.sign_s + passed_s if sign is self.sign else passed_s
         self.sign = sign
 
@@ -182,12 +185,14 @@ class Worker:
         if settled is not None:
             return settled
         gpu = gpu_of(now, self._working_w) if gpus else Gpu.IDLE
-        if rates.move or gpu is Gpu.WORKING:
+        # GPUs that are called busy get the benefit of the doubt where nothing better was ever read.
+        if rates.move or gpu is Gpu.WORKING or (gpu is Gpu.BUSY and not unsure):
             return Sign.MOVING
         if gpu is Gpu.SPINNING and not unsure and rates.links is not None:
             return Sign.SPINNING
         if rates.cores is not None and rates.cores >= CORES_MIN:
-            return Sign.COMPUTING
+            # A CPU that is busy tells nothing where the GPUs may be spinning, unseen just now.
+            return Sign.UNSEEN if unsure and gpu is not Gpu.IDLE else Sign.COMPUTING
         if unsure or gpu is not Gpu.IDLE or rates.cores is None or rates.cores > _bar(rates):
             return Sign.UNSEEN
         return Sign.QUIET

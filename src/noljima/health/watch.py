@@ -121,7 +121,11 @@ class Job:
             worker = self.workers[fact.worker] = Worker()
         at_work = not reports or self.clock_s - self.steps.clock_s <= _AT_WORK_S
         grown = worker.told(
-            fact, gpus=self.began.gpus_measured, at_work=at_work, gap_s_max=self._gap_s_max
+            fact,
+            self.clock_s,
+            gpus=self.began.gpus_measured,
+            at_work=at_work,
+            gap_s_max=self._gap_s_max,
         )
         if grown:
             self.log.grown = True
@@ -158,14 +162,14 @@ class Job:
             self.errors = Errors()
 
     def life(self) -> tuple[float | None, float | None]:
-        """Return when any worker last showed life, and when one last moved anything."""
-        alive: float | None = None
-        moved: float | None = None
+        """Return the clock when any worker last showed life, and when one last moved anything."""
+        alive_s: float | None = None
+        moving_s: float | None = None
         for worker in self.workers.values():
-            at_s = worker.life_at_s
-            if at_s is not None and (alive is None or at_s > alive):
-                alive = at_s
-            at_s = worker.moving_at_s
-            if at_s is not None and (moved is None or at_s > moved):
-                moved = at_s
-        return alive, moved
+            clock_s = worker.life_s
+            if clock_s is not None and (alive_s is None or clock_s > alive_s):
+                alive_s = clock_s
+            clock_s = worker.moving_s
+            if clock_s is not None and (moving_s is None or clock_s > moving_s):
+                moving_s = clock_s
+        return alive_s, moving_s

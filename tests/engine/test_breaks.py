@@ -25,6 +25,7 @@ from noljima.policy.cycle import Cycle
 from noljima.policy.guests import GuestPolicy
 from noljima.policy.line import KeyedLine
 from noljima.policy.shadow import Shadow
+from noljima.policy.shares import Shares
 from noljima.policy.state import Plan, Planned, SchedulerState
 from noljima.policy.ticket import Ticket
 from noljima.prediction.source import Guarded, limit_of
@@ -211,6 +212,11 @@ def infeasible_jobs_stand_in_line(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Pool, "ever_fits", lambda *_: None)
 
 
+def only_the_head_is_frozen(patch: pytest.MonkeyPatch) -> None:
+    freeze = Shares.freeze
+    patch.setattr(Shares, "freeze", lambda self, tickets: freeze(self, list(tickets)[-1:]))
+
+
 # --- What has to see it ---
 
 
@@ -226,6 +232,7 @@ class Row(NamedTuple):
 
 CROWDED = Shape(gpus_max=8, jobs_max=60, gap_s_max=5)
 SLOW = Shape(gpus_max=8, jobs_max=20, grace_s=5.0)
+SOME_STAY = Shape(gpus_max=8, jobs_max=40, gap_s_max=6, grace_s=5.0, evictable=Evictable.SOME)
 LONG = Shape(jobs_max=20, run_s_min=1)
 ODD = Shape(gpus_per_node=4, gpus_max=16, jobs_max=14, worker_gpus=(1, 2, 3))
 ON_NODES = Shape(gpus_per_node=4, gpus_max=16, jobs_max=12)
@@ -246,6 +253,7 @@ ROWS = [
     Row(evictions_are_not_counted, "fair", "T6 evictions are bounded", CROWDED),
     Row(nobody_may_be_a_guest, "fair", "T7 no idle GPU"),
     Row(what_is_kept_is_given_away, "fair", "no end after", SLOW),
+    Row(only_the_head_is_frozen, "share", "nobody is evicted in vain", SOME_STAY),
     Row(backfill_ignores_the_reservation, "easy", "T1 a reservation never moves later"),
     Row(backfill_ignores_the_reservation, "easy", NOT_EASY, LONG),
     Row(backfill_looks_at_the_present_only, "easy", "T1 a reservation never moves later"),

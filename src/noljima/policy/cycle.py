@@ -25,7 +25,7 @@ class Rules(Protocol):
         ...
 
     def count(self, ticket: Ticket) -> None:
-        """Take note that a start was planned."""
+        """Take note that a start was planned, or a place kept for one."""
         ...
 
 
@@ -40,6 +40,8 @@ class Cycle:
         # What will be free once everybody who was told to go has gone.
         self.soon: Space | None = None
         self.settled: set[Ticket] = set()
+        # Waiting jobs whose place is being cleared, in the order in which they get it.
+        self.kept: list[Ticket] = []
         self.going: set[Ticket] = set()
         if state.stopping:
             self.soon = self.trial.copy()
@@ -85,17 +87,21 @@ class Cycle:
             return False
         placement = self.soon.take(ticket.demand)
         assert not isinstance(placement, Refusal)
-        self.trial.withhold(ticket.demand, [worker.node for worker in placement.workers])
-        self.settled.add(ticket)
+        self._kept(ticket, [worker.node for worker in placement.workers])
         return True
 
     def keep_at(self, ticket: Ticket, nodes: Sequence[NodeId]) -> bool:
         """Keep these nodes from others for the job; False where it will not fit there soon."""
         if self.soon is None or self.soon.take_at(ticket.demand, nodes) is None:
             return False
+        self._kept(ticket, nodes)
+        return True
+
+    def _kept(self, ticket: Ticket, nodes: Sequence[NodeId]) -> None:
         self.trial.withhold(ticket.demand, nodes)
         self.settled.add(ticket)
-        return True
+        self.kept.append(ticket)
+        self._rules.count(ticket)
 
     def evictable(self, ticket: Ticket) -> bool:
         """Say whether a running job can be told to go in this plan."""

@@ -94,7 +94,7 @@ class GuestPolicy:
         return True
 
     def count(self, ticket: Ticket) -> None:
-        """Take note that a start was planned; `share` counts it against quotas."""
+        """Take note of a start that is planned or kept a place for; `share` counts quotas."""
 
     def main_line(self, cycle: Cycle) -> Ticket | None:
         """Start jobs in order, at others' cost where that is worth it; return who must wait."""

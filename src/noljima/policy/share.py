@@ -21,7 +21,8 @@ class SharePolicy(GuestPolicy):
     """Main line by decayed usage over shares, guests in every hole, quotas with borrowing.
 
     The order changes with what everybody uses, so that there is no strict queue to compare with.
-    Instead the head is frozen: once a job has become the first that must wait, it stays first.
+    Instead the head is frozen: once a job has become the first that must wait, it stays first. So
+    does a job for which others were told to go, or they might have gone for nothing.
     A job within its queue's quota takes its GPUs back from whoever has borrowed them.
     """
 
@@ -64,7 +65,7 @@ class SharePolicy(GuestPolicy):
         return self.shares.admits(ticket)
 
     def count(self, ticket: Ticket) -> None:
-        """Count a planned start as holding its GPUs already."""
+        """Count a job as holding its GPUs already: a quota that is spoken for is not given away."""
         self.shares.charge(ticket)
 
     def fill(self, cycle: Cycle, head: Ticket) -> None:
@@ -75,7 +76,7 @@ class SharePolicy(GuestPolicy):
                 self._jumped[planned.ticket] = head
 
     def main_line(self, cycle: Cycle) -> Ticket | None:
-        """Freeze whoever must wait first."""
+        """Freeze those whose place is being cleared, and whoever must wait first behind them."""
         head = super().main_line(cycle)
-        self.shares.frozen = head
+        self.shares.freeze(cycle.kept if head is None else [*cycle.kept, head])
         return head

@@ -7,7 +7,7 @@ level down to the users (the order of Slurm's "fair tree").
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import log
 from typing import Final
 
@@ -77,16 +77,16 @@ class Shares:
         by_name = {queue.name: queue for queue in queues}
         for queue in queues:
             self._plant(queue, by_name)
-        self.frozen: Ticket | None = None
-        """The head, which stays the head until it starts or leaves, whoever is served less."""
+        self._frozen: dict[Ticket, None] = {}
+        # Who does not run yet and is counted as holding GPUs, until shares are counted anew.
+        self._ahead: set[Ticket] = set()
 
     def __iter__(self) -> Iterator[Ticket]:
-        """Go through the waiting jobs, the frozen head and then the least served first."""
-        frozen = self.frozen
-        if frozen is not None:
-            yield frozen
+        """Go through the waiting jobs, the frozen ones and then the least served first."""
+        frozen = self._frozen
+        yield from tuple(frozen)
         for ticket in self._root.waiting():
-            if ticket is not frozen:
+            if ticket not in frozen:
                 yield ticket
 
     def __len__(self) -> int:
@@ -107,8 +107,11 @@ class Shares:
         """Take a job out of its user's line."""
         self._leaf(ticket).line.remove(ticket)
         self._count -= 1
-        if ticket is self.frozen:
-            self.frozen = None
+        self._frozen.pop(ticket, None)
+
+    def freeze(self, tickets: Iterable[Ticket]) -> None:
+        """Let these go first, in this order, until they start or leave, whoever is served less."""
+        self._frozen = dict.fromkeys(tickets)
 
     def settle(self, now_s: float, running: Sequence[Ticket]) -> None:
         """Bring usage up to now, then count anew who holds what.
@@ -125,27 +128,30 @@ class Shares:
             self._settled_s = now_s
         for branch in self._all():
             branch.held_milli = 0
+        self._ahead.clear()
         for ticket in running:
-            self.charge(ticket)
+            self._hold(ticket)
 
     def charge(self, ticket: Ticket) -> None:
-        """Count a job that starts as holding its GPUs."""
-        for branch in self._leaf(ticket).up():
-            branch.held_milli += ticket.gpu_milli
+        """Count a job that starts, or whose place is being cleared, as holding its GPUs."""
+        self._ahead.add(ticket)
+        self._hold(ticket)
 
     def admits(self, ticket: Ticket) -> bool:
         """Say whether the job stays within what its queues may hold, borrowing included."""
+        more_milli = self._more_milli(ticket)
         return all(
             branch.quota_milli is None
-            or branch.held_milli + ticket.gpu_milli <= branch.quota_milli + branch.borrow_milli
+            or branch.held_milli + more_milli <= branch.quota_milli + branch.borrow_milli
             for branch in self._leaf(ticket).up()
         )
 
     def has_right(self, ticket: Ticket) -> bool:
         """Say whether some queue of the job has a quota, and the job stays within all of them."""
         quotas = [b for b in self._leaf(ticket).up() if b.quota_milli is not None]
+        more_milli = self._more_milli(ticket)
         return bool(quotas) and all(
-            branch.held_milli + ticket.gpu_milli <= (branch.quota_milli or 0) for branch in quotas
+            branch.held_milli + more_milli <= (branch.quota_milli or 0) for branch in quotas
         )
 
     def borrows(self, ticket: Ticket) -> bool:
@@ -157,16 +163,25 @@ class Shares:
 
     def quota_words(self, ticket: Ticket) -> str | None:
         """Say which queue's quota keeps the job out; None where none does."""
+        more_milli = self._more_milli(ticket)
         for branch in self._leaf(ticket).up():
             if branch.quota_milli is None:
                 continue
             limit = branch.quota_milli + branch.borrow_milli
-            if branch.held_milli + ticket.gpu_milli > limit:
+            if branch.held_milli + more_milli > limit:
                 return (
                     f"queue {branch.name} holds {branch.held_milli // GPU} of the "
                     f"{limit // GPU} GPUs that it may"
                 )
         return None
+
+    def _hold(self, ticket: Ticket) -> None:
+        for branch in self._leaf(ticket).up():
+            branch.held_milli += ticket.gpu_milli
+
+    def _more_milli(self, ticket: Ticket) -> int:
+        """Say how much more its queues would hold if a waiting job started."""
+        return 0 if ticket in self._ahead else ticket.gpu_milli
 
     def _leaf(self, ticket: Ticket) -> Branch:
         key = (ticket.job.queue, ticket.job.user)

@@ -25,7 +25,14 @@ from noljima.prediction.source import Source, limit_of
 from noljima.runtime.ports import Driver, Sink
 from noljima.testing.references import Request
 from noljima.testing.rehearsal import BATCHES_MAX, Record, rehearse
-from noljima.testing.watches import EvictionTerms, Ledger, Lifecycle, NoIdleGpu, SavedWork
+from noljima.testing.watches import (
+    EvictionTerms,
+    Ledger,
+    Lifecycle,
+    NoIdleGpu,
+    NotInVain,
+    SavedWork,
+)
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -110,8 +117,7 @@ def watches_of(engine: Engine) -> Sequence[Sink]:
     if isinstance(engine.policy, GuestPolicy):
         by_key = engine.policy.keeps_shadow
         watches.append(EvictionTerms(engine, by_key=by_key))
-        if by_key:
-            watches.append(NoIdleGpu(engine))
+        watches.append(NoIdleGpu(engine) if by_key else NotInVain(engine))
     return watches
 
 

@@ -24,6 +24,7 @@ from noljima.model.events import (
     StartFailed,
     Submitted,
 )
+from noljima.model.lifecycle import State
 from noljima.model.resources import GPU, JobId, NodeId
 from noljima.policy.ticket import NEVER_S, Ticket
 
@@ -170,6 +171,34 @@ class EvictionTerms:
         if self._by_key and other.due_s == NEVER_S and not victim.key > other.key:
             words = f"evicted for {to_start}, which stands behind it and is not due"
             raise BrokenInvariantError("T3 evictions follow the order", words, job)
+
+
+class NotInVain:
+    """Whoever others were told to go for starts once they have gone, unless somebody withdraws it.
+
+    For policies that promise it; where nodes come and go, nobody can.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._gone_for: dict[JobId, JobId] = {}
+
+    def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:
+        """Note who is told to go for whom, and look at them once nobody is stopping."""
+        if any(isinstance(event, NodeLost | NodeSeen) for event in events):
+            self._gone_for.clear()
+        for command in commands:
+            if isinstance(command, Start):
+                self._gone_for.pop(command.job, None)
+            elif isinstance(command, Evict):
+                self._gone_for[command.to_start] = command.job
+        for job in list(self._gone_for):
+            ticket = self._engine.tickets.get(job)
+            if ticket is None or ticket.state is not State.QUEUED:
+                del self._gone_for[job]
+        if self._gone_for and not self._engine.state.stopping:
+            job, victim = next(iter(self._gone_for.items()))
+            raise BrokenInvariantError("nobody is evicted in vain", f"{victim} went for it", job)
 
 
 class HeadReservation:

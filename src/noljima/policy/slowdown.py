@@ -46,7 +46,7 @@ class SlowdownTerms:
     lane_s: float = 60 * 3600.0
     lane_power: float = 2.5
     """A job joins the first-come lane after lane_s * (1 - share of the cluster)^lane_power."""
-    reservations: int = 3
+    reservations: int = 4
     """How many jobs of the lane have room kept for them; the first of any kind always has."""
 
 

@@ -7,6 +7,7 @@ followed: a step clears both.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from noljima.health import xids
@@ -21,6 +22,7 @@ WEAK_AFTER_S: Final = 120.0
 MOVED_AFTER_S: Final = 300.0
 """A job without steps that moves bytes so long after a strong error has survived it."""
 
+_DIGITS: Final = re.compile(r"\d+")
 _NAMES: Final = {
     Trouble.EXIT: "has ended with a failure while others go on",
     Trouble.NCCL: "reported an error of its collectives",
@@ -98,4 +100,4 @@ class Errors:
 
 def _template(line: str) -> str:
     """Return the line without its numbers, so that the same failure reads the same again."""
-    return "".join("#" if letter.isdigit() else letter for letter in line[:80])
+    return _DIGITS.sub("#", line)[:80]

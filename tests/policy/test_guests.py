@@ -173,3 +173,27 @@ def test_an_urgent_job_takes_the_place_of_guests() -> None:
     talk.submit(job("head", 4), job("guest", 1, checkpoint=SAVES_ALL))
 
     assert talk.submit(job("urgent", 1, priority=Priority.URGENT)) == ["evict guest for urgent"]
+
+
+def test_guests_of_the_same_plan_are_no_reason_to_keep_the_head_waiting() -> None:
+    talk = Conversation(gpus=4)
+    talk.submit(job("runs", 2, limit_s=10.0))
+    long = job("long", 1, limit_s=100.0, evictable=False)
+
+    # With the guest gone the head can start when `runs` ends, and `long` would delay it.
+    assert talk.submit(job("head", 4), job("guest", 1), long) == ["start guest as guest"]
+    assert talk.engine.reservation is not None
+    assert talk.engine.reservation.start_s == 10.0
+
+
+def test_who_cannot_be_evicted_may_stand_where_otherwise_only_guests_would() -> None:
+    talk = Conversation(gpus=6)
+    talk.submit(job("runs", 4, limit_s=10.0))
+    long = job("long", 1, limit_s=100.0, evictable=False)
+
+    assert talk.submit(job("head", 5), job("guest", 1), long) == [
+        "start guest as guest",
+        "start long",
+    ]
+    assert talk.engine.reservation is not None
+    assert talk.engine.reservation.start_s == 10.0

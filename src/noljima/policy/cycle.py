@@ -250,7 +250,13 @@ class Backfill:
         for other in cycle.candidates(head):
             base.give_back(other.demand, other.placement)
             gone.add(other.number)
-        main = [planned for planned in cycle.plan.starts if not planned.guest]
+        # The guests of this very plan give way to the head like those that run.
+        main: list[Planned] = []
+        for planned in cycle.plan.starts:
+            if planned.guest:
+                base.give_back(planned.ticket.demand, planned.placement)
+            else:
+                main.append(planned)
         releases = [r for r in state.ends.with_starts(state.now_s, main) if r[1] not in gone]
         if base.fits(head.demand):
             self._start_s = state.now_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -12,6 +13,7 @@ from noljima.engine import Engine
 from noljima.model.estimate import LEVELS, Estimate
 from noljima.model.job import Job, Priority
 from noljima.policy.slowdown import SlowdownPolicy, SlowdownTerms
+from noljima.prediction.source import Source
 from noljima.prediction.sources import source_of
 from noljima.runtime.ports import Sink
 from noljima.testing.conversation import Conversation, job
@@ -23,8 +25,12 @@ HOUR_S = 3600.0
 PLAIN = SlowdownTerms()
 
 
-def talk(gpus: int = 4, **terms: float) -> Conversation:
-    return Conversation(SlowdownPolicy("slowdown", SlowdownTerms(**terms)), gpus)  # type: ignore[arg-type]  # by name
+def talk(gpus: int = 4, source: Source | str = "limit", **terms: float) -> Conversation:
+    """Build a cluster that has long been busy: nobody joins the lane but by the hours waited."""
+    given = {"lane_waits": math.inf, **terms}
+    policy = SlowdownPolicy("slowdown", SlowdownTerms(**given))  # type: ignore[arg-type]  # by name
+    policy._recent_wait_s = 1.0
+    return Conversation(policy, gpus, source)
 
 
 def test_the_shorter_of_two_jobs_goes_first() -> None:
@@ -49,7 +55,7 @@ def test_a_job_that_may_end_early_goes_before_one_that_will_not() -> None:
         def learn(self, job: Job, run_s: float) -> None:
             pass
 
-    said = Conversation("slowdown", 4, Told())
+    said = talk(4, Told())
     said.submit(job("runs", 4, limit_s=None))
     said.submit(job("sure", 1, limit_s=None), job("maybe", 1, limit_s=None))
 
@@ -99,6 +105,20 @@ def test_a_job_that_waited_long_enough_goes_before_shorter_ones() -> None:
         said.at(80.0).submit(job("short", 1, limit_s=1.0))
 
         assert said.at(100.0).finish("runs")[0] == f"start {first}"
+
+
+def test_where_nobody_waits_long_everybody_soon_joins_the_lane() -> None:
+    # One start in the past, and it had waited for 10 s: forty times that is the usual limit.
+    for waited_s, first in ((390.0, "short"), (400.0, "long")):
+        said = talk(lane_waits=40.0, recent_jobs=1.0, lane_power=0.0)
+        said.submit(job("runs", 4, limit_s=10.0))
+        said.submit(job("next", 4, limit_s=1e6))
+        assert said.at(10.0).finish("runs") == ["start next"]
+
+        said.submit(job("long", 1, limit_s=9_000.0))
+        said.at(20.0).submit(job("short", 1, limit_s=1.0))
+
+        assert said.at(10.0 + waited_s).finish("next")[0] == f"start {first}"
 
 
 @pytest.mark.parametrize(("reservations", "answer"), [(1, ["start fills"]), (2, [])])

@@ -4,7 +4,8 @@ Two lines in one. A job that can fill holes goes by what waiting costs it: the e
 its bounded slowdown, so that short jobs and those that may end early go first and nobody is passed
 over for ever. A wide job never finds a hole; it can only be kept room for. So the wider a job is,
 the sooner it joins the first-come lane, which goes ahead of all others and whose first jobs have
-reservations. A narrow job joins it after days, and only then: that bounds everybody's wait.
+reservations. A narrow job joins it after many times the usual wait, and after days at the latest:
+that bounds everybody's wait.
 
 The index is a cousin of the largest expansion factor first (Jackson, Snell and Clement, "Core
 Algorithms of the Maui Scheduler", JSSPP 2001), read off the whole distribution of the run time. The
@@ -44,8 +45,12 @@ class SlowdownTerms:
     fill_length_power: float = 0.65
     """In a hole the wait counts more, and so does how long the job will stand there."""
     lane_s: float = 60 * 3600.0
+    lane_waits: float = 40.0
     lane_power: float = 2.5
-    """A job joins the first-come lane after lane_s * (1 - share of the cluster)^lane_power."""
+    """A job joins the first-come lane once it has waited lane_s, or lane_waits times what jobs have
+    waited lately, times (1 - share of the cluster)^lane_power."""
+    recent_jobs: float = 1000.0
+    """Over how many starts, give or take, the mean wait is taken."""
     reservations: int = 4
     """How many jobs of the lane have room kept for them; the first of any kind always has."""
 
@@ -56,7 +61,7 @@ class _Weights:
 
     main: float
     fill: float
-    lane_from_s: float
+    lane: float
 
 
 class RankedLine:
@@ -107,6 +112,7 @@ class SlowdownPolicy:
         self._line = RankedLine()
         self._weights: dict[Ticket, _Weights] = {}
         self._total_milli = 0
+        self._recent_wait_s = 0.0
 
     def new_line(self) -> Line:
         """Return the line, which this policy sorts."""
@@ -121,11 +127,13 @@ class SlowdownPolicy:
         self._rank(state)
         plan, trial = Plan(), state.space.copy()
         head = start_in_order(state, plan, trial)
-        if head is None:
-            return plan
-        kept = self._reserve(state, plan, trial, head)
-        settled = {planned.ticket for planned in plan.starts} | {r.ticket for r, _ in kept}
-        self._fill(state, plan, trial, kept, settled)
+        if head is not None:
+            kept = self._reserve(state, plan, trial, head)
+            settled = {planned.ticket for planned in plan.starts} | {r.ticket for r, _ in kept}
+            self._fill(state, plan, trial, kept, settled)
+        for planned in plan.starts:
+            waited_s = state.now_s - planned.ticket.submit_s
+            self._recent_wait_s += (waited_s - self._recent_wait_s) / self._terms.recent_jobs
         return plan
 
     def _rank(self, state: SchedulerState) -> None:
@@ -136,13 +144,12 @@ class SlowdownPolicy:
             self._weights.clear()
         weights, terms = self._weights, self._terms
         self._weights = {}
+        lane_s = min(terms.lane_s, terms.lane_waits * self._recent_wait_s)
         for ticket in self._line:
             known = self._weights[ticket] = weights.get(ticket) or self._weighed(ticket)
-            lane = 0 if state.now_s >= known.lane_from_s else 1
-            value = 0.0
-            if lane:
-                waited_s = state.now_s - ticket.submit_s
-                value = -known.main * (waited_s + terms.wait_s) ** terms.wait_power
+            waited_s = state.now_s - ticket.submit_s
+            lane = 0 if waited_s >= lane_s * known.lane else 1
+            value = -known.main * (waited_s + terms.wait_s) ** terms.wait_power if lane else 0.0
             ticket.key = (int(ticket.job.priority), lane, value, ticket.number)
         self._line.sort()
 
@@ -152,8 +159,8 @@ class SlowdownPolicy:
         width = max(ticket.gpu_milli, 1) ** terms.width_power
         length = max(mean_s(ticket.estimate), terms.rate_floor_s) ** terms.fill_length_power
         share = min(ticket.gpu_milli / max(self._total_milli, 1), 1.0)
-        lane_after_s = terms.lane_s * (1.0 - share) ** terms.lane_power
-        return _Weights(rate / width, rate / (width * length), ticket.submit_s + lane_after_s)
+        lane = (1.0 - share) ** terms.lane_power
+        return _Weights(rate / width, rate / (width * length), lane)
 
     def _reserve(
         self, state: SchedulerState, plan: Plan, trial: Space, head: Ticket

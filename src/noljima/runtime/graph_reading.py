@@ -16,7 +16,14 @@ def read_graph(graph: Graph) -> object:
     """Build the objects again and return the first."""
     try:
         return _Reader(graph).run()
-    except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+    except (
+        TypeError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        ImportError,
+        RecursionError,
+    ) as error:
         raise UnsavableError(f"does not fit this program: {error}") from None
 
 

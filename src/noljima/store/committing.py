@@ -21,6 +21,7 @@ from noljima.store.anchor import Anchor
 from noljima.store.books import Books
 from noljima.store.chain import Entry, Era, Head, Row, decode, link
 from noljima.store.checking import EraAt, era_item
+from noljima.store.database import NO_ROOM
 from noljima.store.faults import Fault, StateError
 from noljima.store.reserve import Reserve
 from noljima.store.writes import PutItem
@@ -31,10 +32,6 @@ GROUP_BYTES_MAX: Final = 16 << 20
 LOG_COMMITS_MAX: Final = 128
 LOG_ROWS_MAX: Final = 1024
 """After so many commits or rows the log is moved into the database: every few MiB."""
-_FULL: Final = frozenset(
-    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
-)
-"""What SQLite says when a disk, a quota or a limit is full; nothing was committed then."""
 _RESTART: Final = "end the program and start it again: the state is checked then"
 _MAKE_ROOM: Final = "make room on its disk; what runs goes on"
 
@@ -141,7 +138,8 @@ class Committer:
         chosen = [o for o in group if o.essential or self._desk.reserve.held]
         try:
             heads = self._commit(chosen)
-            if heads is None and self._desk.reserve.release():
+            if heads is None:
+                self._make_room()
                 chosen = [order for order in group if order.essential]
                 heads = self._commit(chosen)
         except (sqlite3.Error, OSError, StateError) as error:
@@ -169,7 +167,7 @@ class Committer:
             desk.books.forget(before)
             if desk.connection.in_transaction:
                 desk.connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode in _FULL:
+            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode in NO_ROOM:
                 self._full_words = str(error)
                 return None
             raise
@@ -179,6 +177,12 @@ class Committer:
         self._log_commits += 1
         self._log_rows += len(group)
         return heads
+
+    def _make_room(self) -> None:
+        """Give up what was set aside, and let the log begin anew where it may."""
+        self._desk.reserve.release()
+        with suppress(sqlite3.Error):
+            database.checkpoint(self._desk.connection, "PASSIVE")
 
     def _set_anchor(self, head: Head) -> None:
         """Move the anchor; where files are written anew in place of old blocks, that takes room."""

@@ -16,6 +16,11 @@ from noljima.store.faults import Fault, StateError, damaged
 WAIT_S: Final = 10.0
 """How long to wait for another process that looks at the state in an awkward moment."""
 
+NO_ROOM: Final = frozenset(
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
+)
+"""What SQLite says when a disk, a quota or a limit is full; nothing was committed then."""
+
 
 def look(path: Path) -> sqlite3.Connection:
     """Open a database to read only: what is damaged stays as it is, to be looked into."""
@@ -51,6 +56,9 @@ def readable(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise StateError(Fault.IN_USE, path, f"cannot be read now ({error})") from None
+        if error.sqlite_errorcode in NO_ROOM:
+            words = f"cannot be opened: its disk is full ({error})"
+            raise StateError(Fault.FULL, path, words, "make room on its disk") from None
         raise damaged(path, f"cannot be read ({error})") from None
     except (sqlite3.Error, OverflowError, *UNDECODABLE) as error:
         raise damaged(path, f"cannot be read ({error})") from None

@@ -38,6 +38,11 @@ class Folder:
         return self.root / "noljima.db.new"
 
     @property
+    def plan(self) -> Path:
+        """How a recovery that has begun is to be finished."""
+        return self.root / "recovery"
+
+    @property
     def anchor(self) -> Path:
         """The last row, written a second time."""
         return self.anchors / "anchor"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -36,8 +37,9 @@ class Owner:
             words = f"cannot be locked ({error.strerror}); the folder must be on a local disk"
             raise StateError(Fault.MISSING, path, words) from None
         # The file stays when the lock goes: whoever waits for it must not lock a removed one.
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"process {os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # on a full disk nobody reads who it is, and the lock holds
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"process {os.getpid()}\n".encode(), 0)
 
     def __enter__(self) -> Self:
         """Hold the lock in a with statement."""

@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -22,7 +22,7 @@ from noljima.engine import Engine
 from noljima.model.commands import Command
 from noljima.model.events import Event
 from noljima.runtime import snapshot
-from noljima.store import beginning, checking, database, schema, vault
+from noljima.store import beginning, checking, database, recovery, schema, vault
 from noljima.store.anchor import Anchor
 from noljima.store.books import Books
 from noljima.store.chain import UNDECODABLE, Batch, Entry, Era, Head, Note, decode, encode
@@ -61,26 +61,32 @@ class State:
         self.folder = folder
         """Where what lies."""
         self._owner = owner
-        self._connection = database.own(folder.database)
-        if checked.version < schema.VERSION:
-            checked = beginning.migrated(self._connection, checked)
+        with database.readable(folder.database), ExitStack() as undone:
+            self._connection = database.own(folder.database)
+            undone.callback(self._connection.close)
+            if checked.version < schema.VERSION:
+                checked = beginning.migrated(self._connection, checked)
+            self._reserve = Reserve(folder.reserve, sizes.reserve_bytes, sizes.room_bytes)
+            self._anchor = Anchor(folder.anchor, checked.anchored)
+            undone.callback(self._anchor.close)
+            with told(folder.anchor, "written"):
+                self._anchor.set(checked.head)
+            undone.pop_all()
         self.checked = checked
         """What was found when it was opened."""
         self.now = checked.now
         """The era it is in."""
-        self._reserve = Reserve(folder.reserve, sizes.reserve_bytes, sizes.room_bytes)
-        self._anchor = Anchor(folder.anchor, checked.anchored)
-        self._anchor.set(checked.head)
-        desk = Desk(
-            connection=self._connection,
-            books=Books(self._connection, checked.total),
-            anchor=self._anchor,
-            reserve=self._reserve,
-            path=folder.database,
-            head=checked.head,
-            version=data_version(self._connection),
+        self._committer = Committer(
+            Desk(
+                connection=self._connection,
+                books=Books(self._connection, checked.total),
+                anchor=self._anchor,
+                reserve=self._reserve,
+                path=folder.database,
+                head=checked.head,
+                version=data_version(self._connection),
+            )
         )
-        self._committer = Committer(desk)
         self._batches_waiting = 0
         self._keeping = asyncio.Lock()
         self._reader: Reader | None = None
@@ -122,9 +128,16 @@ class State:
             raise StateError(Fault.MISSING, folder.root, "is no folder", "a state has to be begun")
         owner = Owner(folder.lock)
         try:
+            recovery.carry_out(folder)
             beginning.finish(folder)
-            checked = checking.check(folder, full=full)
-            opened = cls(folder, owner, checked, sizes)
+            try:
+                opened = cls(folder, owner, checking.check(folder, full=full), sizes)
+            except StateError as refusal:
+                if refusal.fault is not Fault.FULL or not folder.reserve.exists():
+                    raise
+                # What was set aside is enough to open it, and to write down what ends.
+                folder.reserve.unlink()
+                opened = cls(folder, owner, checking.check(folder, full=full), sizes)
         except BaseException:
             owner.release()
             raise
@@ -164,6 +177,8 @@ class State:
         Batches are written in the order of the calls. Where the disk is full nothing is written,
         and the same batch may be tried again.
         """
+        if not events:
+            raise self._refused("a batch without events cannot be written")
         self._batches_waiting += 1
         try:
             batch = Batch(events=tuple(events), commands=tuple(commands), writes=tuple(writes))

@@ -193,6 +193,10 @@ def test_a_dry_run_drains_and_moves_nothing() -> None:
 
     assert kinds(found) == [Drain, Requeue]
     assert all(getattr(f, "held_back", "") == "this is a dry run: nothing is done" for f in found)
+    assert fault(ward, 79) == []
+    ward.run(20)
+    ward.do("a", modes.SLEEP)
+    assert rungs(ward.run(30)) == [Rung.STALLED, Rung.END]  # it is still there, and looked at
 
 
 def test_a_job_that_opted_out_of_verdicts_still_leaves_a_broken_gpu() -> None:

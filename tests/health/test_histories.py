@@ -212,7 +212,7 @@ class AnyHistory(RuleBasedStateMachine):
             for finding in self._tell(fault):
                 if isinstance(finding, Requeue):
                     assert not self.books[name].going
-                    self.books[name].going = True
+                    self.books[name].going = not self.settings.dry_run
 
     @rule(number=st.integers(0, 7), code=st.sampled_from([None, 0, 1]), asked=st.booleans())
     def end(self, number: int, code: int | None, asked: bool) -> None:  # noqa: FBT001 - drawn

@@ -127,9 +127,9 @@ class Monitor:
             case Progressed():
                 job.progressed(fact)
             case Erred(trouble=Trouble.NAN_LOSS):
-                job.steps.nan_line(job.clock_s)
+                job.steps.nan_line(job.clock_at(fact.at_s))
             case Erred():
-                job.errors.told(fact, job.clock_s)
+                job.errors.told(fact, job.clock_at(fact.at_s))
             case Paused():
                 job.pause(fact.why)
             case Resumed():
@@ -150,7 +150,7 @@ class Monitor:
         job = None if fact.job is None else self._jobs.get(fact.job)
         if xid.fault in _OWN_FAULT:
             if job is not None:
-                job.errors.told_xid(xid, job.clock_s, words)
+                job.errors.told_xid(xid, job.clock_at(fact.at_s), words)
             return
         said = self._faults.reported(fact, xid)
         if isinstance(said, Notice):
@@ -174,9 +174,10 @@ class Monitor:
             yield from self._requeue(job, drain, drain.words)
 
     def _requeue(self, job: Job, where: Faulted | Drain, words: str) -> Iterator[Finding]:
-        if job.leaving:
+        if job.leaving or job.moved:
             return
-        job.leaving = True
+        job.moved = True
+        job.leaving = not self._settings.dry_run
         requeue = Requeue(
             job=job.began.job,
             attempt=job.began.attempt,

@@ -72,6 +72,7 @@ class Job:
         "hardware",
         "leaving",
         "log",
+        "moved",
         "paused",
         "seen_at_s",
         "sight_s",
@@ -91,6 +92,8 @@ class Job:
         self.paused: Pause | None = None
         self.leaving = False
         """Whether it was told to go: nothing more is said of it."""
+        self.moved = False
+        """Whether it was told to leave a GPU that cannot go on."""
         self.workers: dict[int, Worker] = {}
         self.steps = Steps()
         self.log = Log()
@@ -112,6 +115,11 @@ class Job:
             self.log.broken = True
         self.log.swept(self.clock_s)
 
+    def clock_at(self, at_s: float) -> float:
+        """Return what the clock showed when something happened since the last look."""
+        passed_s = at_s - self.seen_at_s
+        return self.clock_s + passed_s if 0.0 <= passed_s <= self._gap_s_max else self.clock_s
+
     def sampled(self, fact: Sampled, *, reports: bool) -> None:
         """Take in what a worker did."""
         if self.paused is not None:
@@ -122,7 +130,7 @@ class Job:
         at_work = not reports or self.clock_s - self.steps.clock_s <= _AT_WORK_S
         grown = worker.told(
             fact,
-            self.clock_s,
+            self.clock_at(fact.at_s),
             gpus=self.began.gpus_measured,
             at_work=at_work,
             gap_s_max=self._gap_s_max,
@@ -132,7 +140,7 @@ class Job:
 
     def progressed(self, fact: Progressed) -> None:
         """Take in what it tells of its steps; a step clears the errors before it."""
-        if self.steps.told(fact, self.clock_s):
+        if self.steps.told(fact, self.clock_at(fact.at_s)):
             self.errors.went_on()
 
     def pause(self, why: Pause) -> None:
@@ -151,7 +159,7 @@ class Job:
             return
         anew = self.paused is not Pause.CHECKPOINTING
         self.paused = None
-        self.leaving = False
+        self.leaving = self.moved = False
         self.seen_at_s = at_s
         self.sight_s = 0.0
         for worker in self.workers.values():

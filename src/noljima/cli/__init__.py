@@ -16,6 +16,7 @@ from noljima.cli.endings import in_one_line, interruptible
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "simulate": ("simulate", "Run a trace through the scheduler and compare policies."),
     "replay": ("replay", "Re-run a recorded event log and prove the decisions are the same."),
+    "recover": ("recover", "Go back to what is whole of a damaged state, and say what is lost."),
     "place": ("place", "Pack pods onto nodes and measure how much of the GPUs is allocated."),
     "evaluate": ("evaluate", "Judge run-time predictions on a trace, each from its past alone."),
     "predict": ("predict", "Predict how long a declared training job runs and what it needs."),

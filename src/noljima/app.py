@@ -11,6 +11,7 @@ import msgspec
 from noljima.config import Settings
 from noljima.drivers.sim import SimulatedJob, Simulation
 from noljima.drivers.sim.faults import NO_FAULTS, Faults
+from noljima.drivers.sim.stepping import Stepping
 from noljima.engine import Engine
 from noljima.model.bounds import InvalidFieldError
 from noljima.model.commands import Command, Start
@@ -79,6 +80,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     trace: Trace
     grace_s: float = 0.0
     faults: Faults = NO_FAULTS
+    stepping: Stepping | None = None
+    """How jobs step and tell of it; None where they tell nothing."""
 
 
 def simulate(
@@ -86,7 +89,9 @@ def simulate(
 ) -> float:
     """Run a scene through an engine to its end; return the seconds that it took."""
     jobs = [SimulatedJob(t.job, t.submit_s, t.run_s, t.outcome) for t in scene.trace.jobs]
-    driver = Simulation(scene.nodes, jobs, grace_s=scene.grace_s, faults=scene.faults)
+    driver = Simulation(
+        scene.nodes, jobs, grace_s=scene.grace_s, faults=scene.faults, stepping=scene.stepping
+    )
     began_s = time.perf_counter()
     asyncio.run(run(engine, driver, journal, sinks))
     return time.perf_counter() - began_s
@@ -114,7 +119,8 @@ def strict_starts(
     """
     starts = StrictStarts()
     engine = build_engine(msgspec.structs.replace(spec, policy="fifo", estimates="true"))
-    simulate(engine, msgspec.structs.replace(scene, faults=NO_FAULTS), [starts, *sinks])
+    simple = msgspec.structs.replace(scene, faults=NO_FAULTS, stepping=None)
+    simulate(engine, simple, [starts, *sinks])
     return starts.start_s
 
 

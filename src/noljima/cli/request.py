@@ -17,6 +17,8 @@ _PLACEMENT: Final = "pack"
 _REPAIR_S: Final = 3600.0
 # Faults that come closer than this are no faults but a node that is never there.
 _MTBF_S_MIN: Final = 60.0
+# More often would be most of what is simulated.
+_PROGRESS_S_MIN: Final = 1.0
 # option -> the option without which it would do nothing
 _NEEDS: Final = {
     "gpus_per_node": "nodes",
@@ -55,6 +57,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     restart_cost: float = 0.0
     node_mtbf: float | None = None
     node_repair: float = _REPAIR_S
+    progress: float | None = None
     json_to: str | None = None
     report_to: Path | None = None
     schedule_to: Path | None = None
@@ -95,6 +98,8 @@ def request_of(options: Mapping[str, object]) -> Request:
                 fail(f"{_option(name)} takes one --policy and one --estimates")
     if request.node_mtbf is not None and request.node_mtbf < _MTBF_S_MIN:
         fail(f"--node-mtbf: {request.node_mtbf:g} s is less than {_MTBF_S_MIN:g} s")
+    if request.progress is not None and request.progress < _PROGRESS_S_MIN:
+        fail(f"--progress: {request.progress:g} s is less than {_PROGRESS_S_MIN:g} s")
     return request
 
 

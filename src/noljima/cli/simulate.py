@@ -126,6 +126,12 @@ _FILE = click.Path(path_type=Path)
     help="How long an eviction takes.",
 )
 @click.option(
+    "--progress",
+    type=duration,
+    metavar="TIME",
+    help="Let running jobs tell how far they are this often, with noisy steps. Default: never.",
+)
+@click.option(
     "--node-mtbf",
     type=duration,
     metavar="TIME",

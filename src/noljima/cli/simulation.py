@@ -25,6 +25,7 @@ from noljima.cli.settings import read_settings
 from noljima.config import Settings
 from noljima.drivers.sim import faults
 from noljima.drivers.sim.faults import NO_FAULTS, Faults, NodeFault
+from noljima.drivers.sim.stepping import Stepping
 from noljima.engine.validate import BrokenInvariantError
 from noljima.model.job import Checkpoint
 from noljima.model.node import Node
@@ -139,8 +140,15 @@ def _scene(request: Request) -> Scene:
     trace = select(trace, _selection(request))
     if not trace.jobs:
         fail(f"{request.trace}: no job is left to run")
+    stepping = None
+    if request.progress is not None:
+        stepping = Stepping(every_s=request.progress, seed=request.seed)
     return Scene(
-        nodes=nodes, trace=trace, grace_s=request.grace, faults=_faults(request, nodes, trace)
+        nodes=nodes,
+        trace=trace,
+        grace_s=request.grace,
+        faults=_faults(request, nodes, trace),
+        stepping=stepping,
     )
 
 
@@ -242,6 +250,7 @@ def _changes(request: Request) -> dict[str, Value]:
         "checkpoint_s": "never" if checkpoint == NEVER_S else checkpoint,
         "restart_cost_s": request.restart_cost or None,
         "grace_s": request.grace or None,
+        "progress_s": request.progress,
         "node_mtbf_s": request.node_mtbf,
         "start_failures": request.start_failures or None,
         "early_exits": request.early_exits or None,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noljima.model.estimate import LEVELS, Estimate
-from noljima.prediction.progress.belief import Belief, believed
+from noljima.prediction.progress.belief import Belief, Prior, believed
 from noljima.prediction.progress.pace import Remaining
 from noljima.prediction.source import sane
 
@@ -29,7 +29,7 @@ def belief(
     done_share: float = 0.1,
 ) -> Belief:
     rest = Remaining(rest_s, sigma)
-    return believed(before, worked_s, rest, early_share=early_share, done_share=done_share)
+    return believed(Prior(before), worked_s, rest, early_share=early_share, done_share=done_share)
 
 
 def test_sure_progress_decides_and_vague_progress_hardly_moves_the_estimate() -> None:
@@ -125,7 +125,7 @@ def beliefs(draw: st.DrawFn) -> tuple[Belief, float]:
     worked_s = draw(st.floats(0.0, 1e7))
     rest = Remaining(draw(st.floats(1e-3, 1e7)), draw(st.floats(0.01, 1.5)))
     early_share, done_share = draw(st.floats(0.0, 0.99)), draw(st.floats(0.0, 1.0))
-    told = believed(before, worked_s, rest, early_share=early_share, done_share=done_share)
+    told = believed(Prior(before), worked_s, rest, early_share=early_share, done_share=done_share)
     return told, worked_s
 
 

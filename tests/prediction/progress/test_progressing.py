@@ -134,7 +134,7 @@ def test_another_run_is_timed_by_its_own_steps() -> None:
     cluster.started_s = cluster.now_s
     beliefs = cluster.run(job(), each_s=5.0, total=10_000, until_s=300.0, first=300.0)
 
-    assert beliefs[-1].q50_s == pytest.approx(9700 * 5.0, rel=0.05)
+    assert beliefs[-1].q50_s == pytest.approx(9700 * 5.0, rel=0.08)
 
 
 def test_a_limit_caps_what_the_steps_say() -> None:

@@ -10,6 +10,7 @@ from typing import Final, assert_never
 import msgspec
 
 from noljima.drivers.sim.faults import NO_FAULTS, Faults, NodeFault
+from noljima.drivers.sim.stepping import Stepping, Steps
 from noljima.model.commands import Command, Evict, Refuse, Start, Stop
 from noljima.model.events import (
     Event,
@@ -18,6 +19,7 @@ from noljima.model.events import (
     NodeLost,
     NodeSeen,
     Outcome,
+    Progressed,
     Started,
     StartFailed,
     Submitted,
@@ -44,6 +46,7 @@ class _Due(Enum):
     """What a moment in the future brings."""
 
     END = auto()
+    PROGRESS = auto()
     EVICTION = auto()
     KILL = auto()
     FAULT = auto()
@@ -53,7 +56,7 @@ class _Due(Enum):
 class _Run:
     """One run of a job, from its start to its end or eviction."""
 
-    __slots__ = ("attempt", "began_s", "entry", "outcome", "placement", "saved_s")
+    __slots__ = ("attempt", "began_s", "end_s", "entry", "outcome", "placement", "saved_s", "steps")
 
     def __init__(self, entry: SimulatedJob, command: Start, began_s: float, saved_s: float) -> None:
         self.entry = entry
@@ -63,6 +66,13 @@ class _Run:
         self.began_s = began_s
         self.saved_s = saved_s
         self.outcome = entry.outcome
+        self.end_s = began_s
+        # Drawn when it first tells of its progress.
+        self.steps: Steps | None = None
+
+    def worked_s(self, at_s: float) -> float:
+        """Return the work from the job's beginning that it has reached."""
+        return self.saved_s + max(at_s - self.began_s, 0.0)
 
 
 class Simulation:
@@ -75,6 +85,7 @@ class Simulation:
         *,
         grace_s: float = 0.0,
         faults: Faults = NO_FAULTS,
+        stepping: Stepping | None = None,
     ) -> None:
         self._arrivals = sorted(jobs, key=lambda entry: entry.submit_s)
         self._entries = {entry.job.id: entry for entry in self._arrivals}
@@ -83,6 +94,7 @@ class Simulation:
         # They are open again when a node that comes back lets them start after all.
         self._refused: set[JobId] = set()
         self._grace_s = grace_s
+        self._stepping = stepping
         self._first_s = self._arrivals[0].submit_s if self._arrivals else 0.0
         self._now_s = self._first_s
         self._soon: list[Event] = [NodeSeen(at_s=self._first_s, node=node) for node in nodes]
@@ -168,16 +180,40 @@ class Simulation:
             _, _, due, subject = heapq.heappop(self._heap)
             if isinstance(subject, NodeFault):
                 events += self._fault(at_s, due, subject)
-            elif self._runs.get(subject.entry.job.id) is subject:
+            elif self._runs.get(subject.entry.job.id) is not subject:
+                pass
+            elif due is _Due.PROGRESS:
+                events.append(self._progress(at_s, subject))
+            else:
                 events.append(self._end(at_s, due, subject))
         return events
+
+    def _progress(self, at_s: float, run: _Run) -> Event:
+        """Let a job tell how far it is, and the next time if it still runs then."""
+        assert self._stepping is not None
+        entry = run.entry
+        if run.steps is None:
+            run.steps = Steps(self._stepping, entry.job.id, entry.run_s)
+        step, phase = run.steps.at(run.worked_s(at_s))
+        self._tell_of_progress(at_s, run)
+        return Progressed(
+            at_s=at_s,
+            job=entry.job.id,
+            attempt=run.attempt,
+            step=step,
+            total=run.steps.total,
+            phase=phase,
+        )
+
+    def _tell_of_progress(self, at_s: float, run: _Run) -> None:
+        if self._stepping is not None and at_s + self._stepping.every_s < run.end_s:
+            self._push(at_s + self._stepping.every_s, _Due.PROGRESS, run)
 
     def _end(self, at_s: float, due: _Due, run: _Run) -> Event:
         job = run.entry.job.id
         del self._runs[job]
         if due is _Due.EVICTION:
-            worked_s = run.saved_s + max(at_s - run.began_s, 0.0)
-            saved_s = max(run.entry.job.checkpoint.saved_of(worked_s), run.saved_s)
+            saved_s = max(run.entry.job.checkpoint.saved_of(run.worked_s(at_s)), run.saved_s)
             self._saved_s[job] = saved_s
             return Evicted(at_s=at_s, job=job, attempt=run.attempt, saved_s=saved_s)
         self._ended += 1
@@ -202,7 +238,9 @@ class Simulation:
             run.outcome = Outcome.LIMIT
         self._runs[command.job] = run
         self._soon.append(Started(at_s=at_s, job=command.job, attempt=command.attempt))
-        self._push(run.began_s + (work_s - saved_s), _Due.END, run)
+        run.end_s = run.began_s + (work_s - saved_s)
+        self._push(run.end_s, _Due.END, run)
+        self._tell_of_progress(at_s, run)
 
     def _start_failure(self, command: Start) -> str:
         """Say why a start fails; nothing where it does not."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from statistics import NormalDist
-from typing import Final, NamedTuple
+from typing import Final
 
 from noljima.model.estimate import LEVELS, Estimate
 from noljima.prediction.progress.pace import Remaining
@@ -42,10 +42,37 @@ Points = list[tuple[float, float]]
 """Run times in rising order, with the weight of each."""
 
 
+class Prior:
+    """The estimate made at submission, prepared to be conditioned quickly on a run so far."""
+
+    __slots__ = ("_sums", "points")
+
+    def __init__(self, before: Estimate) -> None:
+        self.points = _points(before)
+        # Of each point and all longer ones: weight, and weighted ln seconds and their square.
+        sums = [(0.0, 0.0, 0.0)]
+        for run_s, weight in reversed(self.points):
+            mass, first, second = sums[-1]
+            log_s = math.log(run_s)
+            sums.append((mass + weight, first + weight * log_s, second + weight * log_s * log_s))
+        self._sums = sums[::-1]
+
+    def beyond(self, worked_s: float) -> tuple[float, float] | None:
+        """Return mean and precision of ln seconds of the runs that last longer; None for no such.
+
+        The precision is less in the measure in which such runs had been held unlikely.
+        """
+        mass, first, second = self._sums[bisect_right(self.points, (worked_s, math.inf))]
+        if mass <= 0.0:
+            return None
+        mean = first / mass
+        return mean, mass / max(second / mass - mean * mean, _PRIOR_SIGMA_MIN**2)
+
+
 class Belief:
     """A distribution of the whole run time: mostly a lognormal rest, some mass before it."""
 
-    __slots__ = ("_early", "_median_s", "_sigma", "_worked_s")
+    __slots__ = ("_early", "_late", "_median_s", "_sigma", "_worked_s")
 
     def __init__(self, worked_s: float, rest: Remaining, early: Points) -> None:
         self._worked_s = worked_s
@@ -53,19 +80,19 @@ class Belief:
         self._sigma = rest.sigma
         # Run times at which the job may stop early, with their probabilities; in rising order.
         self._early = early
+        self._late = 1.0 - sum(weight for _, weight in early)
 
     def quantile_s(self, level: float) -> float:
         """Return the run time that is not exceeded with this probability."""
-        below = sum(weight for _, weight in self._early)
-        late = 1.0 - below
+        below = 1.0 - self._late
         # From the longest stop down: how much of the early mass lies below the answer?
-        answer_s = self._rest_quantile_s((level - below) / late)
+        answer_s = self._rest_quantile_s((level - below) / self._late)
         for early_s, weight in reversed(self._early):
             if answer_s >= early_s:
                 return answer_s
             below -= weight
             # Here is a jump: the answer is at it, or before it.
-            answer_s = min(self._rest_quantile_s((level - below) / late), early_s)
+            answer_s = min(self._rest_quantile_s((level - below) / self._late), early_s)
         return answer_s
 
     def estimate(self) -> Estimate:
@@ -81,55 +108,33 @@ class Belief:
         return self._worked_s + self._median_s * math.exp(self._sigma * z)
 
 
-class _Prior(NamedTuple):
-    """The estimate made before, of the runs that last longer than this one has."""
-
-    mean: float
-    """Of ln seconds."""
-    precision: float
-    points: Points
-
-
 def believed(
-    before: Estimate, worked_s: float, rest: Remaining, *, early_share: float, done_share: float
+    prior: Prior, worked_s: float, rest: Remaining, *, early_share: float, done_share: float
 ) -> Belief:
     """Weigh progress against the estimate from before.
 
     `rest` is what progress says; `early_share` is how many such jobs end well before their steps
     do, and `done_share` how much of this one's steps is done.
     """
-    total_s = worked_s + rest.seconds
-    prior = _conditioned(before, worked_s)
-    blended = rest if prior is None else _blended(prior, worked_s, rest)
     chance = early_share * (1.0 - done_share) / (1.0 - early_share * done_share)
-    return Belief(worked_s, blended, _early(prior, worked_s, total_s, chance))
+    early = _early(prior.points, worked_s, worked_s + rest.seconds, chance)
+    return Belief(worked_s, _blended(prior.beyond(worked_s), worked_s, rest), early)
 
 
-def _blended(prior: _Prior, worked_s: float, rest: Remaining) -> Remaining:
+def _blended(prior: tuple[float, float] | None, worked_s: float, rest: Remaining) -> Remaining:
+    if prior is None:
+        return rest
+    prior_mean, prior_precision = prior
     total_s = worked_s + rest.seconds
     # The known part of a run makes its total surer than its rest: by the delta method.
     sigma = max(rest.sigma * rest.seconds / total_s, _TOTAL_SIGMA_MIN)
     precision = 1.0 / (sigma * sigma)
-    both = precision + prior.precision
-    mean = (precision * math.log(total_s) + prior.precision * prior.mean) / both
-    blended_s = math.exp(mean)
+    both = precision + prior_precision
+    blended_s = math.exp((precision * math.log(total_s) + prior_precision * prior_mean) / both)
     seconds = blended_s - worked_s
     if seconds <= 0.0:
         return rest
     return Remaining(seconds, min(blended_s / (math.sqrt(both) * seconds), _SIGMA_MAX))
-
-
-def _conditioned(before: Estimate, worked_s: float) -> _Prior | None:
-    """Return what is left of an estimate for a run that lasts longer; None for nothing."""
-    points = [point for point in _points(before) if point[0] > worked_s]
-    mass = sum(weight for _, weight in points)
-    if mass <= 0.0:
-        return None
-    logs = [(math.log(run_s), weight / mass) for run_s, weight in points]
-    mean = sum(log_s * weight for log_s, weight in logs)
-    variance = sum((log_s - mean) ** 2 * weight for log_s, weight in logs)
-    precision = mass / max(variance, _PRIOR_SIGMA_MIN**2)
-    return _Prior(mean, precision, [(run_s, weight / mass) for run_s, weight in points])
 
 
 def _points(estimate: Estimate) -> Points:
@@ -141,25 +146,23 @@ def _points(estimate: Estimate) -> Points:
         (math.log(max(estimate.q80_s, 1.0)) - log_s) / _Z80,
         (math.log(max(estimate.q95_s, 1.0)) - log_s) / _Z95,
     )
-    if sigma <= 0.0:
-        sigma = _POINT_SIGMA
-    scale = min(sigma, _SIGMA_MAX)
+    scale = min(sigma, _SIGMA_MAX) if sigma > 0.0 else _POINT_SIGMA
     return [
         (math.exp(log_s + scale * z), width) for z, width in zip(_MIDDLES_Z, _WIDTHS, strict=True)
     ]
 
 
-def _early(prior: _Prior | None, worked_s: float, total_s: float, chance: float) -> Points:
+def _early(points: Points, worked_s: float, total_s: float, chance: float) -> Points:
     """Spread the chance of an early stop over the time that the steps leave.
 
     As the estimate from before says, where it says anything about that time, else evenly.
     """
     if chance <= 0.0:
         return []
-    known = [] if prior is None else prior.points
-    known = known[: bisect_right(known, (total_s, 0.0))]
+    first = bisect_right(points, (worked_s, math.inf))
+    known = points[first : bisect_right(points, (total_s, 0.0))]
     if not known:
         part_s = (total_s - worked_s) / (_EARLY_POINTS + 1)
         known = [(worked_s + part_s * (n + 1), 1.0) for n in range(_EARLY_POINTS)]
-    mass = sum(weight for _, weight in known)
-    return [(run_s, chance * weight / mass) for run_s, weight in known]
+    scale = chance / sum(weight for _, weight in known)
+    return [(run_s, weight * scale) for run_s, weight in known]

@@ -12,8 +12,8 @@ from noljima.model.estimate import Estimate
 from noljima.model.job import Job
 from noljima.model.phase import Phase
 from noljima.model.resources import JobId
-from noljima.prediction.progress.belief import Belief, believed
-from noljima.prediction.progress.pace import Pace
+from noljima.prediction.progress.belief import Belief, Prior, believed
+from noljima.prediction.progress.pace import Pace, Remaining
 from noljima.prediction.source import Follower, Source, limit_of, sane
 
 _EARLY_SHARE: Final = 0.05
@@ -31,14 +31,26 @@ _CHANGE_S: Final = 1.0
 class _Run:
     """What the present run of a job has told."""
 
-    __slots__ = ("pace", "promised_s", "told")
+    __slots__ = ("heard", "pace", "prior", "promised_s", "told")
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: Pace, prior: Prior) -> None:
         self.pace = pace
+        self.prior = prior
         # What was last believed of the run time; nothing where progress did not say so.
         self.told: Estimate | None = None
-        # What the steps alone have last promised.
+        # What the steps alone have last promised, and what they did when it was last looked at.
         self.promised_s: float | None = None
+        self.heard: tuple[float, float] | None = None
+
+    def much_the_same(self, rest: Remaining, worked_s: float) -> bool:
+        """Say whether the steps promise what they did, so that no new belief can come of it."""
+        total_s, spread_s = worked_s + rest.seconds, rest.seconds * rest.sigma
+        if self.told is not None and self.heard is not None:
+            moved_s = abs(total_s - self.heard[0]) + abs(spread_s - self.heard[1])
+            if moved_s < 0.5 * _CHANGE * rest.seconds:
+                return True
+        self.heard = total_s, spread_s
+        return False
 
 
 class Progressing:
@@ -68,12 +80,17 @@ class Progressing:
         """Return a new belief about the whole run time; None where the old one will do."""
         run = self._runs.get(job.id)
         if run is None:
-            self._runs[job.id] = _Run(Pace(self._now_s, step, total))
+            prior = Prior(self._said_before(job))
+            self._runs[job.id] = _Run(Pace(self._now_s, step, total), prior)
             return None
         run.pace.see(self._now_s, step, total, phase)
-        belief = self._belief(job, run, worked_s)
-        if belief is None:
+        rest = run.pace.remaining(self._now_s)
+        if rest is None:
             return self._given_up(job, run, worked_s)
+        run.promised_s = worked_s + rest.seconds
+        if run.much_the_same(rest, worked_s):
+            return None
+        belief = self._belief(job, run, rest, worked_s)
         if run.told is not None and not _moved(belief, run.told, worked_s):
             return None
         run.told = belief.estimate()
@@ -84,10 +101,10 @@ class Progressing:
         run = self._runs.get(job.id)
         if run is None or run.told is None:
             return None
-        belief = self._belief(job, run, worked_s)
-        if belief is None:
+        rest = run.pace.remaining(self._now_s)
+        if rest is None:
             return self._given_up(job, run, worked_s)
-        run.told = belief.estimate()
+        run.told = self._belief(job, run, rest, worked_s).estimate()
         return run.told
 
     def learn(self, job: Job, run_s: float) -> None:
@@ -125,17 +142,13 @@ class Progressing:
         if self._follower is not None:
             self._follower.forget(job)
 
-    def _belief(self, job: Job, run: _Run, worked_s: float) -> Belief | None:
-        rest = run.pace.remaining(self._now_s)
-        if rest is None:
-            return None
-        run.promised_s = worked_s + rest.seconds
+    def _belief(self, job: Job, run: _Run, rest: Remaining, worked_s: float) -> Belief:
         return believed(
-            self._said_before(job),
+            run.prior,
             worked_s,
             rest,
             early_share=self._early_share(job.user),
-            done_share=worked_s / run.promised_s,
+            done_share=worked_s / (worked_s + rest.seconds),
         )
 
     def _given_up(self, job: Job, run: _Run, worked_s: float) -> Estimate | None:

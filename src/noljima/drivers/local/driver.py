@@ -36,6 +36,7 @@ from noljima.drivers.local.gpus import GpuReading, Gpus
 from noljima.drivers.local.happenings import Happenings
 from noljima.drivers.local.identity import RefusedError
 from noljima.drivers.local.launcher import Launcher
+from noljima.drivers.local.orders import Machine
 from noljima.drivers.local.readings import RunReading, read_runs
 from noljima.drivers.local.shim import folder as files
 from noljima.drivers.local.spec import RunSpec
@@ -59,7 +60,7 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
     cgroups: bool = True
     """Whether control groups are used where they may be."""
     patience_s: float = 20.0
-    """How long what a killed shim has left behind may take to be gone."""
+    """How long what was killed may take to be gone, before its GPUs are told to be out."""
 
 
 class ProcessDriver:
@@ -280,13 +281,16 @@ class ProcessDriver:
         start = attempt.start
         try:
             spec = self._specs(start.job)
-            orders.prepare(start, spec, self.folders, self._found, self.cgroups)
+            orders.prepare(start, spec, self._machine())
         except (RefusedError, LookupError, ValueError, OSError) as error:
             self._never(attempt, str(error) or type(error).__name__)
             return
         self._remember(attempt)
         assert self._launcher is not None
         self._launcher.start(str(attempt.folder))
+
+    def _machine(self) -> Machine:
+        return Machine(self.folders, self._found, self.cgroups, self._settings.patience_s)
 
     def _never(self, attempt: Attempt, reason: str) -> None:
         """Write down that an attempt was not begun, so that it never is."""

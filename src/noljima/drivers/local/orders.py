@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,10 +24,19 @@ from noljima.model.commands import Start
 _PRIVATE = 0o700
 
 
-def prepare(
-    start: Start, spec: RunSpec, folders: Folders, gpus: Sequence[Gpu], cgroups: Cgroups
-) -> Path:
+class Machine(NamedTuple):
+    """What an attempt is started on."""
+
+    folders: Folders
+    gpus: Sequence[Gpu]
+    cgroups: Cgroups
+    patience_s: float
+    """How long what was killed may take to be gone."""
+
+
+def prepare(start: Start, spec: RunSpec, machine: Machine) -> Path:
     """Make an attempt's folder with all that its shim needs; refuse what cannot be run here."""
+    folders, gpus, cgroups, patience_s = machine
     _look_at(start, spec, gpus)
     spec = msgspec.structs.replace(spec, attempt=start.attempt)
     path = folders.make_run(start)
@@ -52,6 +62,7 @@ def prepare(
             stop_s=spec.stop_grace_s,
             peer_s=spec.peer_grace_s,
             leftover_s=spec.leftover_grace_s,
+            unkillable_s=patience_s,
         ),
         limit_s=_limit_s(spec, saved_s),
         saved_s=saved_s,

@@ -19,6 +19,7 @@ from noljima.drivers.local.shim.orders import Group
 from noljima.drivers.local.shim.proc import Stat
 
 _FIRST_S: Final = 0.002
+_LOOKS: Final = 2
 _LAST_S: Final = 0.25
 
 
@@ -51,20 +52,30 @@ class Leftover:
         return proc.marked(stat.pid, self._mark)
 
     async def kill(self, patience_s: float) -> list[Stat]:
-        """Kill until nothing is left, or until patience ends; return what is left."""
+        """Kill until nothing is left, or until patience ends; return what is left.
+
+        Nothing has to be found twice: a process that is just going over to another program has no
+        environment for a moment.
+        """
         loop = asyncio.get_running_loop()
         until_s = loop.time() + patience_s
         pause_s = _FIRST_S
-        while left := self.find():
-            if loop.time() > until_s:
+        looks = 0
+        while looks < _LOOKS:
+            left = self.find()
+            looks = 0 if left else looks + 1
+            if left and loop.time() > until_s:
                 return left
-            if self._group.kind != "none":
-                groups.kill(self._group)
-            for number in (signal.SIGSTOP, signal.SIGKILL):
-                for stat in left:
-                    proc.send(stat, number)
+            self._kill(left)
             await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LAST_S)
+            pause_s = min(pause_s * 2, _LAST_S) if left else _FIRST_S
         with contextlib.suppress(OSError):
             groups.remove(self._group)
         return []
+
+    def _kill(self, left: list[Stat]) -> None:
+        if left and self._group.kind != "none":
+            groups.kill(self._group)
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for stat in left:
+                proc.send(stat, number)

@@ -90,6 +90,7 @@ def below(roots: Container[int], processes: Mapping[int, Stat]) -> list[Stat]:
         children.setdefault(stat.parent, []).append(stat)
     found: list[Stat] = []
     layer = [stat for pid in children if pid in roots for stat in children[pid]]
+    layer = [stat for stat in layer if stat.pid not in roots]
     seen = {stat.pid for stat in layer}
     while layer:
         found += layer

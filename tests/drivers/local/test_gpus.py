@@ -112,8 +112,7 @@ def test_the_real_library_says_what_there_is() -> None:
     try:
         gpus = nvml.find()
     except NoGpusError as error:
-        assert str(error)
-        return
+        pytest.skip(str(error))
     assert all(gpu.memory_mib > 0 for gpu in gpus.found())
     assert all(isinstance(gpus.read(gpu.index), GpuReading) for gpu in gpus.found())
     gpus.close()

@@ -76,14 +76,13 @@ def test_what_cannot_be_run_is_refused_in_words(field: str, value: object, words
         spec(**{field: value})
 
 
-texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=50)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=50)
+names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True)
 
 
 @given(
     argv=st.lists(texts.filter(bool), min_size=1, max_size=5),
-    environment=st.dictionaries(
-        st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True), texts
-    ),
+    environment=st.dictionaries(names, texts),
 )
 def test_what_is_written_down_is_what_was_asked(
     argv: list[str], environment: dict[str, str]

@@ -29,7 +29,7 @@ def _standing(rung: Rung, was: Rung, because: str, acts: Sequence[Act], grace_s:
         case Rung.OK:
             return "it goes on again, and nothing speaks against it any more"
         case Rung.SUSPECT if was.height > rung.height:
-            return f"it has shown life again, but is still watched: {because}"
+            return f"less speaks against it than before, and it is still watched: {because}"
         case Rung.SUSPECT:
             return f"something may be wrong, and it is only watched: {because}"
         case Rung.STALLED:

@@ -95,8 +95,13 @@ def carry_out(folder: Folder) -> None:
             create_anchor(folder.anchor, plan.state, Head(plan.sequence, plan.hash))
             folder.draft.rename(folder.database)
             sync_folder(folder.root)
-        folder.plan.unlink()
-        sync_folder(folder.root)
+        _finished(folder)
+
+
+def _finished(folder: Folder) -> None:
+    """Forget the plan, now that all of it is done."""
+    folder.plan.unlink()
+    sync_folder(folder.root)
 
 
 def _recover(folder: Folder, refusal: StateError) -> Recovered:

@@ -39,9 +39,10 @@ def report(
     now_s = time.monotonic()
     if phase == _told_phase and now_s - _told_s < INTERVAL_S:
         return False
-    numbers = {"step": step, "total": total, "epoch": epoch, "epochs": epochs, "loss": loss}
+    counts = {"step": step, "total": total, "epoch": epoch, "epochs": epochs}
     try:
-        fields = [f'"{name}": {_json(value)}' for name, value in numbers.items()]
+        fields = [f'"{name}": {_number(count)}' for name, count in counts.items()]
+        fields.append(f'"loss": {_number(loss, odd="words")}')
         line = f'{{{", ".join(fields)}, "phase": "{phase}"}}\n'
         draft = f"{path}.{os.getpid()}"
         with open(draft, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs an import
@@ -53,9 +54,11 @@ def report(
     return True
 
 
-def _json(value: float | None) -> str:
-    """Write a number; JSON has none for NaN and infinity, which become "nan" and "inf"."""
+def _number(value: float | None, odd: str = "null") -> str:
+    """Write a number for JSON, which has none for NaN and infinity: those are null, or words."""
     if value is None:
         return "null"
     number = float(value)
-    return repr(number) if number - number == 0.0 else f'"{number}"'
+    if number - number == 0.0:
+        return repr(number)
+    return f'"{number}"' if odd == "words" else "null"

@@ -86,6 +86,12 @@ def test_a_loss_that_is_no_number_is_told(file: Path, loss: float) -> None:
     assert repr(told.loss) == repr(loss)
 
 
+def test_an_endless_total_is_one_that_nobody_knows(file: Path) -> None:
+    progress.report(3, math.inf)
+
+    assert report.latest(file.read_bytes()) == Observation(step=3)
+
+
 @pytest.mark.parametrize("step", ["many", None, object(), 10**400, math.nan])
 def test_nonsense_and_a_full_disk_never_end_a_training(file: Path, step: object) -> None:
     assert report.latest(b"") is None

@@ -142,7 +142,7 @@ class Workshop:
 
     def groups(self) -> list[Path]:
         """Return the control groups of this state folder, made for all jobs or for one."""
-        return list(Path("/sys/fs/cgroup").glob(f"**/{self.folders.name}*/**"))
+        return groups_named(self.folders.name)
 
     def left(self) -> list[str]:
         """Return what is left of all jobs, once the shims that are just ending have ended."""
@@ -162,6 +162,18 @@ class Workshop:
                     os.kill(int(word), signal.SIGKILL)
                 path.rmdir()
         shutil.rmtree(self.state, ignore_errors=True)
+
+
+def groups_named(name: str) -> list[Path]:
+    """Return the control groups whose name begins so, and all below them.
+
+    Others come and go meanwhile.
+    """
+    return [
+        Path(path)
+        for path, _, _ in os.walk("/sys/fs/cgroup")
+        if any(part.startswith(name) for part in Path(path).parts)
+    ]
 
 
 def gone(pid: int, patience_s: float = 10.0) -> None:

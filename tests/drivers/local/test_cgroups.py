@@ -13,6 +13,7 @@ from noljima.drivers.local import cgroups
 from noljima.drivers.local.cgroups import Cgroups, Limits, Mount, probe
 from noljima.drivers.local.shim import group as groups
 from noljima.drivers.local.shim.orders import Group
+from noljima.testing.workshop import groups_named
 
 V2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
 BESIDE = "42 32 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
@@ -198,11 +199,11 @@ def test_a_mounted_part_of_a_tree_is_seen_from_there(tmp_path: Path) -> None:
 def test_this_machines_groups_are_left_as_they_were() -> None:
     name = f"noljima-test-{os.getpid()}"
     found = probe(name)
-    made = list(Path("/sys/fs/cgroup").glob(f"**/{name}"))
+    made = groups_named(name)
     found.close()
 
     assert sorted(map(str, made)) == sorted({found.hold, *found.limits.values()} - {""})
-    assert list(Path("/sys/fs/cgroup").glob(f"**/{name}")) == []
+    assert groups_named(name) == []
 
 
 def test_memory_kills_are_noticed(tmp_path: Path) -> None:

@@ -272,7 +272,9 @@ def test_a_killed_zygote_is_replaced(workshop: Workshop) -> None:
     assert event.outcome is Outcome.SUCCEEDED
 
 
-ESCAPED = "setsid sleep 1000 & (setsid env -i sleep 1000 &) ; echo up; sleep 1000"
+# So long sleeps nobody else.
+LONG = str(10_000_000 + os.getpid())
+ESCAPED = f"setsid sleep {LONG} & (setsid env -i sleep {LONG} &) ; echo up; sleep {LONG}"
 
 
 def shim_killed(workshop: Workshop, text: str = ESCAPED) -> Event:
@@ -297,12 +299,7 @@ def test_a_job_whose_shim_is_killed_is_ended_with_all_that_it_left(any_workshop:
     assert isinstance(event, Finished)
     assert event.outcome is Outcome.FAILED
     assert any_workshop.ending().outcome == "lost"
-    assert [stat for stat in proc.table().values() if stat.name == "sleep" and _ours(stat)] == []
-
-
-def _ours(stat: proc.Stat) -> bool:
-    """Say whether a process without an environment was left by one of these tests."""
-    return stat.state != "Z" and proc.read(f"/proc/{stat.pid}/environ") == b""
+    assert [pid for pid in proc.table() if LONG.encode() in proc.read(f"/proc/{pid}/cmdline")] == []
 
 
 def test_a_shim_that_was_killed_while_no_scheduler_was_there(any_workshop: Workshop) -> None:

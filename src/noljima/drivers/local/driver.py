@@ -20,11 +20,10 @@ from noljima.drivers.local import cgroups, endings, history, identity, listening
 from noljima.drivers.local.attempt import Attempt
 from noljima.drivers.local.cgroups import Cgroups
 from noljima.drivers.local.clock import Clock
+from noljima.drivers.local.desk import Desk
 from noljima.drivers.local.endings import Ending, Way
 from noljima.drivers.local.facts import (
     Ended,
-    GpuBack,
-    GpuOut,
     Stranger,
     Told,
     Unkillable,
@@ -32,7 +31,7 @@ from noljima.drivers.local.facts import (
     unheard,
 )
 from noljima.drivers.local.folders import LOCK, Folders
-from noljima.drivers.local.gpus import GpuReading, Gpus
+from noljima.drivers.local.gpus import GpuReading, Gpus, Xid
 from noljima.drivers.local.happenings import Happenings
 from noljima.drivers.local.identity import RefusedError
 from noljima.drivers.local.launcher import Launcher
@@ -47,7 +46,7 @@ from noljima.model.node import Node
 from noljima.model.resources import JobId, NodeId
 
 _WORD_MAX: Final = 512
-_XID_WAIT_S: Final = 1.0
+_NOBODYS: Final = "it was in nobody's books when the scheduler began"
 
 
 class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,15 +79,13 @@ class ProcessDriver:
         self.cgroups = Cgroups()
         self._settings = settings
         self._specs = specs
-        self._gpus = gpus
-        self._found = list(gpus.found())
+        self._desk = Desk(gpus, facts, self._tell_of_node)
         self._facts = facts
         self._happenings = Happenings(self.clock)
         self._closed = False
         self._attempts: dict[JobId, Attempt] = {}
         # By folder, as shims name it: those that nobody knows of are here and not above.
         self._open: dict[str, Attempt] = {}
-        self._out: dict[int, str] = {}
         self._held_back: list[Start] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._lock = -1
@@ -101,6 +98,13 @@ class ProcessDriver:
         """Get ready: alone on this state folder, listening, and with a zygote at hand."""
         self.folders.make()
         self._lock = listening.lock(self.folders.state / LOCK)
+        try:
+            await self._open_all()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _open_all(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = listening.listen(self.folders.state)
         self._loop.add_reader(self._socket, self._hear)
@@ -109,8 +113,7 @@ class ProcessDriver:
         self._launcher = Launcher(self._launched, self._not_launched)
         await self._launcher.open()
         self._tell_of_node()
-        if self._gpus.tells_xids:
-            self._spawn(self._watch_gpus())
+        self._desk.watch(self._xid)
 
     async def close(self) -> None:
         """Let go of everything. Jobs go on; the next scheduler finds them."""
@@ -130,7 +133,7 @@ class ProcessDriver:
         if self._launcher is not None:
             await self._launcher.close()
         self.cgroups.close()
-        self._gpus.close()
+        await self._desk.close()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -146,7 +149,7 @@ class ProcessDriver:
 
     def words(self) -> list[str]:
         """Say what this machine has and what it cannot do, for people."""
-        gpus = f"{len(self._found)} GPUs"
+        gpus = f"{len(self._desk.found)} GPUs"
         return [gpus, self.cgroups.words, identity.words()]
 
     # --- The port ---
@@ -220,27 +223,22 @@ class ProcessDriver:
 
     def drain(self, gpu: int, reason: str) -> None:
         """Let a GPU take nothing new."""
-        if gpu not in self._out:
-            self._out[gpu] = reason
-            self._facts(GpuOut(gpu, reason))
-            self._tell_of_node()
+        self._desk.drain(gpu, reason)
 
     def restore(self, gpu: int) -> None:
         """Let a GPU take work again."""
-        if self._out.pop(gpu, None) is not None:
-            self._facts(GpuBack(gpu))
-            self._tell_of_node()
+        self._desk.restore(gpu)
 
     @property
     def drained(self) -> dict[int, str]:
         """GPUs that take nothing new, and why."""
-        return dict(self._out)
+        return dict(self._desk.out)
 
     @property
     def node(self) -> Node:
         """Describe this machine, as the engine is told of it."""
         name = self._settings.node or NodeId(socket.gethostname())
-        return machine.node_of(name, self._found, frozenset(self._out))
+        return machine.node_of(name, self._desk.found, self._desk.out)
 
     @property
     def running(self) -> dict[JobId, int]:
@@ -253,9 +251,7 @@ class ProcessDriver:
 
     async def gpu_readings(self) -> dict[int, GpuReading]:
         """Read every GPU, beside the loop."""
-        return await asyncio.to_thread(
-            lambda: {gpu.index: self._gpus.read(gpu.index) for gpu in self._found}
-        )
+        return await self._desk.read()
 
     # --- Starting ---
 
@@ -280,8 +276,9 @@ class ProcessDriver:
         """Have an attempt started that nobody has begun."""
         start = attempt.start
         try:
-            spec = self._specs(start.job)
-            orders.prepare(start, spec, self._machine())
+            # Orders that are there already may be in a shim's hands.
+            if attempt.orders() is None:
+                orders.prepare(start, self._specs(start.job), self._machine())
         except (RefusedError, LookupError, ValueError, OSError) as error:
             self._never(attempt, str(error) or type(error).__name__)
             return
@@ -290,7 +287,7 @@ class ProcessDriver:
         self._launcher.start(str(attempt.folder))
 
     def _machine(self) -> Machine:
-        return Machine(self.folders, self._found, self.cgroups, self._settings.patience_s)
+        return Machine(self.folders, self._desk.found, self.cgroups, self._settings.patience_s)
 
     def _never(self, attempt: Attempt, reason: str) -> None:
         """Write down that an attempt was not begun, so that it never is."""
@@ -431,8 +428,7 @@ class ProcessDriver:
         self._forget(attempt)
         if attempt.unkillable:
             for gpu in attempt.gpus:
-                if self._out.get(gpu) == _stays(attempt.start.job):
-                    self.restore(gpu)
+                self._desk.restore(gpu, _stays(attempt.start.job))
         if attempt.stranger:
             self._facts(Ended(attempt.start.job, attempt.start.attempt, ending))
             held_back, self._held_back = self._held_back, []
@@ -455,15 +451,15 @@ class ProcessDriver:
 
     def _end_stranger(self, attempt: Attempt) -> None:
         """End what runs and is in nobody's books."""
-        if not attempt.claimed():
-            attempt.void("nobody knows of it any more")
-            return
         attempt.stranger = True
-        start = attempt.start
-        self._facts(Stranger(start.job, start.attempt, attempt.gpus))
+        if attempt.void(_NOBODYS):
+            endings.write_ending(attempt.folder, Ending(outcome="start-failed", reason=_NOBODYS))
+            return
         self._take_over(attempt)
         if str(attempt.folder) in self._open:
-            attempt.request("kill", "it was in nobody's books when the scheduler began")
+            start = attempt.start
+            self._facts(Stranger(start.job, start.attempt, attempt.gpus))
+            attempt.request("kill", _NOBODYS)
 
     # --- Books ---
 
@@ -492,13 +488,10 @@ class ProcessDriver:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _watch_gpus(self) -> None:
-        """Tell of the GPUs' errors; what they mean is for others to say."""
-        while not self._closed:
-            xid = await asyncio.to_thread(self._gpus.await_xid, _XID_WAIT_S)
-            if xid is not None:
-                jobs = [job for job, a in self._attempts.items() if xid.gpu in a.gpus]
-                self._facts(XidSeen(xid.gpu, xid.number, tuple(jobs)))
+    def _xid(self, xid: Xid) -> None:
+        """Tell of a GPU's error; what it means is for others to say."""
+        jobs = [job for job, attempt in self._attempts.items() if xid.gpu in attempt.gpus]
+        self._facts(XidSeen(xid.gpu, xid.number, tuple(jobs)))
 
 
 def _stays(job: JobId) -> str:

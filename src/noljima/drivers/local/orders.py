@@ -116,6 +116,7 @@ def _own_folder(path: Path, who: Who) -> Path:
 def _script(own: Path, spec: RunSpec, who: Who) -> str:
     """Write the script where the job finds it; nobody but its user can read it."""
     path = own / files.SCRIPT
+    path.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(path, flags, 0o500)
     with os.fdopen(fd, "wb") as file:

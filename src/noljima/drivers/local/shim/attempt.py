@@ -10,7 +10,7 @@ from typing import Final
 
 from noljima.drivers.local.shim import folder as files
 from noljima.drivers.local.shim import group as groups
-from noljima.drivers.local.shim import kernel
+from noljima.drivers.local.shim import kernel, worker
 from noljima.drivers.local.shim.keeper import Keeper
 from noljima.drivers.local.shim.orders import Orders, decoded
 from noljima.drivers.local.shim.tree import Tree
@@ -35,6 +35,7 @@ def attend(folder: str) -> int:
     if lock is None:
         return NOT_MINE
     kernel.become_subreaper()
+    worker.open_many_files()
     try:
         files.take_room(folder)
         Keeper(folder, orders, claimant).run()

@@ -20,7 +20,7 @@ from noljima.drivers.local.shim.checkpoints import Past
 from noljima.drivers.local.shim.gang import Gang, StartError
 from noljima.drivers.local.shim.ladder import Step, Why
 from noljima.drivers.local.shim.logs import Log
-from noljima.drivers.local.shim.orders import Orders
+from noljima.drivers.local.shim.orders import Group, Orders
 from noljima.drivers.local.shim.proc import Stat
 from noljima.drivers.local.shim.report import Report
 from noljima.drivers.local.shim.tree import Tree
@@ -107,7 +107,11 @@ class Keeper:
     def _never_began(self, reason: str) -> None:
         """Give everything back that had come up."""
         self._gang.close()
-        groups.leave(self._orders.group)
+        try:
+            groups.leave(self._orders.group)
+        except OSError:
+            # It would kill itself with the group: then one by one.
+            self._tree = Tree(Group())
         self._kill_all()
         self._began_s = 0.0
         outcome = self._cause.value if self._cause is not None else "start-failed"
@@ -215,7 +219,8 @@ class Keeper:
             return
         if self._cause is None:
             self._end(Why.LEFTOVER, "")
-        elif self._step is not None and self._step.number is None:
+        elif self._step is not None and self._step.number in {None, ladder.ASK}:
+            # Nobody is left whom it is worth waiting for.
             self._climb()
 
     def _hear(self, ready: list[int]) -> None:

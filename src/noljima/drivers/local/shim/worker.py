@@ -19,6 +19,16 @@ _KILLED_FIRST: Final = "500"
 """When the machine runs out of memory, a job goes before what looks after it."""
 
 
+_FILES: Final = resource.getrlimit(resource.RLIMIT_NOFILE)
+"""As many open files as the scheduler may have had; what needs more is the shim of a large gang."""
+
+
+def open_many_files() -> None:
+    """Let this process have as many open files as the machine lets it."""
+    _, most = _FILES
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 class Ends(NamedTuple):
     """The ends of pipes that a worker has between the fork and its program."""
 
@@ -86,6 +96,7 @@ def _stand_alone(orders: Orders, ends: Ends) -> None:
     os.dup2(ends.log, 1)
     os.dup2(ends.log, 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, _FILES)
     os.umask(orders.umask)
 
 

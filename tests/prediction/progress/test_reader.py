@@ -200,6 +200,13 @@ def test_the_seconds_of_a_step_are_passed_on_where_they_are_printed() -> None:
     assert (told.step_s, told.unit) == (0.08, "it")
 
 
+def test_headings_may_count_from_zero() -> None:
+    told = read(b"Epoch 0/1\n1/2 [=>..]\n2/2 [==]\nEpoch 1/1\n1/2 [=>..]\n2/2 [==]\n")
+
+    assert [one.epoch for one in told if one.phase is Phase.TRAIN] == [1.0, 1.0, 2.0, 2.0]
+    assert told[-1].fraction == 1.0
+
+
 def test_preparation_without_a_name_gives_way_to_what_outlasts_it() -> None:
     reader = Reader()
     reader.feed(b"100%|##| 30/30 [00:01<00:00, 30it/s]\n")

@@ -34,6 +34,7 @@ class Headed:
 
     def __init__(self) -> None:
         self._heading: Heading | None = None
+        self._from_zero = False
         self._total: float | None = None
         # The length of an epoch is often known from the one before only.
         self._total_before: float | None = None
@@ -46,7 +47,10 @@ class Headed:
 
     def begin(self, heading: Heading) -> None:
         """Take note that an epoch begins."""
-        self._total_before = self._total if heading.epoch > 1 else None
+        first = self._heading is None or heading.epoch <= self._heading.epoch
+        if first:
+            self._from_zero = heading.epoch == 0
+        self._total_before = None if first else self._total
         self._heading = heading
         self._total = None
         self._over = False
@@ -59,11 +63,12 @@ class Headed:
             return PAUSED
         self._total = bar.total
         self._over = bar.total is not None and bar.step >= bar.total
+        number = float(self._heading.epoch + self._from_zero)
         return Observation(
             step=bar.step,
             total=self._total_before if bar.total is None else bar.total,
-            epoch=float(self._heading.epoch),
-            epochs=float(self._heading.epochs),
+            epoch=number,
+            epochs=max(float(self._heading.epochs), number),
             unit=bar.unit,
             step_s=bar.step_s,
         )

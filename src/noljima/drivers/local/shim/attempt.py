@@ -51,7 +51,7 @@ def _break_off(folder: str, orders: Orders, trouble: str) -> None:
         files.write(f"{folder}/{files.TROUBLE}", trouble.encode())
     tree = Tree(orders.group)
     while not tree.bury()[1]:
-        tree.kill()
+        tree.kill(again=True)
         time.sleep(0.02)
     groups.remove(orders.group)
     last_line = trouble.strip().rpartition("\n")[2]

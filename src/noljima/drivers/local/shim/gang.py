@@ -6,7 +6,6 @@ import os
 import select
 import socket
 import time
-from collections.abc import Callable
 from typing import Final
 
 from noljima.drivers.local.shim import group as groups
@@ -32,8 +31,14 @@ class Gang:
         self.logs: list[int] = []
         """The ends that the workers' output comes out of."""
         self._statuses: list[int] = []
+        self._ready: set[int] = set()
         self._gate = -1
         self.ports: list[socket.socket] = []
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is only one worker: it has nobody to wait for at the gate."""
+        return len(self._orders.workers) == 1
 
     def prepare(self) -> None:
         """Start all workers up to the gate."""
@@ -42,6 +47,8 @@ class Gang:
             self.ports = reserve_ports(count)
             numbers = [port.getsockname()[1] for port in self.ports]
             inside, self._gate = os.pipe()
+            if self.alone:
+                workers.open_gate(self._gate, 1)
             groups.make(self._orders.group)
             groups.join(self._orders.group)
             for rank in range(count):
@@ -50,17 +57,16 @@ class Gang:
             os.close(inside)
         except OSError as error:
             raise StartError(f"cannot start workers: {error.strerror or error}") from error
-        self._hear(until_ready=True)
+        if not self.alone:
+            self._hear(until_ready=True)
 
-    def release(self, wanted: Callable[[], bool]) -> bool:
-        """Let all workers run their programs, where that is still wanted; see that they do."""
-        if not wanted():
-            return False
-        workers.open_gate(self._gate, len(self.pids))
+    def release(self) -> None:
+        """Let all workers run their programs, and see that they do."""
+        if not self.alone:
+            workers.open_gate(self._gate, len(self.pids))
         os.close(self._gate)
         self._gate = -1
         self._hear(until_ready=False)
-        return True
 
     def _fork(self, environment: dict[str, str], gate: int) -> None:
         out, log = os.pipe()
@@ -86,17 +92,22 @@ class Gang:
                 missing = ", ".join(str(rank) for rank in ranks.values())
                 raise StartError(f"not ready in time: worker {missing}")
             for fd, _ in ready:
-                said = os.read(fd, _STATUS_MAX)
-                if said != (READY if until_ready else b""):
-                    words = said.removeprefix(READY).decode("utf-8", "replace")
-                    raise StartError(
-                        f"worker {ranks[fd]} {words or 'ended before its program ran'}"
-                    )
-                poll.unregister(fd)
-                del ranks[fd]
-                if not until_ready:
-                    os.close(fd)
-                    self._statuses.remove(fd)
+                if self._heard(fd, ranks[fd], until_ready=until_ready):
+                    poll.unregister(fd)
+                    del ranks[fd]
+
+    def _heard(self, fd: int, rank: int, *, until_ready: bool) -> bool:
+        """Take what a worker says; say whether that is all that is waited for."""
+        said = os.read(fd, _STATUS_MAX)
+        if said == READY:
+            self._ready.add(fd)
+            return until_ready
+        if said or fd not in self._ready:
+            words = said.removeprefix(READY).decode("utf-8", "replace")
+            raise StartError(f"worker {rank} {words or 'ended before its program ran'}")
+        os.close(fd)
+        self._statuses.remove(fd)
+        return True
 
     def close(self) -> None:
         """Give back what only the start needed, where the start has failed."""

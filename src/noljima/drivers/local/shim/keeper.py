@@ -74,6 +74,8 @@ class Keeper:
         """Start the gang, see it through, and write down how it ended."""
         self._listen()
         try:
+            if self._gang.alone:
+                self._look_first()
             self._gang.prepare()
             self._begin()
         except (StartError, OSError) as error:
@@ -88,11 +90,9 @@ class Keeper:
         begun = [[stat.pid, stat.began_ticks] for stat in workers]
         self._report.state("ready", loud=False, workers=begun)
         self._began_s, self._began_at = clock.wall_s(), clock.steady_s()
-        if not self._gang.release(lambda: not self._request()):
-            request = self._request()
-            self._cause = Why(request["kind"])
-            self._reason = str(request.get("reason", ""))
-            raise StartError("it was ended before it began")
+        if not self._gang.alone:
+            self._look_first()
+        self._gang.release()
         for worker, source in enumerate(self._gang.logs):
             self._logs[source] = Log(self._folder, worker, source, self._orders.log_bytes)
             self._poll.register(source, select.POLLIN)
@@ -103,6 +103,14 @@ class Keeper:
             self._memory_at = self._began_at + _MEMORY_S
         # A request that came while nobody listened.
         self._signals.add(LOOK)
+
+    def _look_first(self) -> None:
+        """Begin nothing that is to be ended already."""
+        request = self._request()
+        if request:
+            self._cause = Why(request["kind"])
+            self._reason = str(request.get("reason", ""))
+            raise StartError("it was ended before it began")
 
     def _never_began(self, reason: str) -> None:
         """Give everything back that had come up."""
@@ -124,7 +132,7 @@ class Keeper:
             if empty:
                 self._empty = True
                 return
-            self._tree.kill()
+            self._tree.kill(again=True)
             self._poll_signals(_AGAIN_S)
 
     def _finish(self) -> None:
@@ -321,7 +329,7 @@ class Keeper:
             self._unkillable, self._unkillable_at = True, math.inf
             left = [[stat.pid, stat.name, stat.state] for stat in self._tree.members()]
             self._report.state("unkillable", loud=True, left=left, began_s=self._began_s)
-        self._tree.kill()
+        self._tree.kill(again=self._kill_again_s > _KILL_AGAIN_S)
         self._due_at = now + self._kill_again_s
         self._kill_again_s = min(self._kill_again_s * 2.0, _KILL_AGAIN_MAX_S)
 

@@ -42,19 +42,21 @@ class Step(NamedTuple):
 
 def steps(why: Why, graces: Graces) -> list[Step]:
     """Return what is done, in order; after the last step everything has been killed."""
-    kill = Step(signal.SIGKILL, graces.unkillable_s)
     tell = Step(signal.SIGTERM, graces.stop_s)
     match why:
         case Why.EVICT:
-            return [Step(ASK, graces.checkpoint_s), tell, kill]
+            gentle = [Step(ASK, graces.checkpoint_s), tell]
         case Why.STOP | Why.FAIL | Why.LIMIT:
-            return [tell, kill]
+            gentle = [tell]
         case Why.PEERS:
-            return [Step(None, graces.peer_s), tell, kill]
+            gentle = [Step(None, graces.peer_s), tell]
         case Why.LEFTOVER:
-            return [Step(signal.SIGTERM, graces.leftover_s), kill]
-        case Why.MEMORY | Why.KILL:
-            return [kill]
+            gentle = [Step(signal.SIGTERM, graces.leftover_s)]
+        case _:
+            gentle = []
+    # What is given no time is not done.
+    kill = Step(signal.SIGKILL, graces.unkillable_s)
+    return [*(step for step in gentle if step.wait_s > 0.0), kill]
 
 
 def replaces(new: Why, old: Why | None) -> bool:

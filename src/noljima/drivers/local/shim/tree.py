@@ -38,10 +38,12 @@ class Tree:
         for stat in self.members():
             proc.send(stat, number)
 
-    def kill(self) -> None:
+    def kill(self, *, again: bool) -> None:
         """Kill everything that is there now. What is started meanwhile is there the next time."""
         if self._group.kind != "none":
             groups.kill(self._group)
+            if not again:
+                return  # Nothing leaves a group, unless it may and wants to.
         # Stopped first, all of them, so that few are left that could start another.
         found = self.members()
         for number in (signal.SIGSTOP, signal.SIGKILL):

@@ -84,10 +84,9 @@ def _stand_alone(orders: Orders, ends: Ends) -> None:
     """Leave everything behind that belongs to the shim."""
     os.setsid()
     signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        # Some numbers are the C library's own.
-        with contextlib.suppress(OSError, ValueError):
-            signal.signal(number, signal.SIG_DFL)
+    # Handlers end with the program; what is ignored stays so, and Python ignores these two.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     with contextlib.suppress(OSError):
         groups.put("/proc/self/oom_score_adj", _KILLED_FIRST)

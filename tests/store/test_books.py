@@ -252,7 +252,7 @@ def test_an_added_row_is_noticed_at_the_start(tables: Path) -> None:
         ("UPDATE journal SET payload = payload || ' '", "is not as it was written at row"),
         ("UPDATE journal SET payload = cast(payload AS TEXT)", "is not as it was written at row"),
         ("UPDATE journal SET hash = 5", "is not as it was written at row"),
-        ("DELETE FROM journal WHERE sequence = 2", "the 1 behind it were acknowledged"),
+        ("DELETE FROM journal WHERE sequence = 2", "1 acknowledged row behind row"),
     ],
 )
 def test_a_changed_journal_or_schema_is_noticed(tables: Path, change: str, words: str) -> None:

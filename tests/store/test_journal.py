@@ -25,6 +25,7 @@ from noljima.model.events import (
     NodeLost,
     NodeSeen,
     Outcome,
+    Progressed,
     Released,
     Started,
     StartFailed,
@@ -33,6 +34,7 @@ from noljima.model.events import (
 )
 from noljima.model.job import Checkpoint, Job, Priority
 from noljima.model.node import Node
+from noljima.model.phase import Phase
 from noljima.model.placements import Assignment, Placement
 from noljima.model.resources import Gang, JobId, NodeId, Resources, TaskGroup
 from noljima.store import journal
@@ -100,6 +102,14 @@ EVENTS_BY_KIND: dict[type, st.SearchStrategy[Event]] = {
     StartFailed: st.builds(StartFailed, at_s=TIMES, job=JOBS, reason=st.text(max_size=8)),
     Evicted: st.builds(Evicted, at_s=TIMES, job=JOBS, saved_s=st.floats(0, 1e9)),
     Finished: st.builds(Finished, at_s=TIMES, job=JOBS, outcome=st.sampled_from(Outcome)),
+    Progressed: st.builds(
+        Progressed,
+        at_s=TIMES,
+        job=JOBS,
+        step=st.floats(0, 1e15),
+        total=st.none() | st.floats(0, 1e15),
+        phase=st.sampled_from(Phase),
+    ),
     NodeSeen: st.builds(NodeSeen, at_s=TIMES, node=MACHINES),
     NodeLost: st.builds(NodeLost, at_s=TIMES, node=NODES),
     Ticked: st.builds(Ticked, at_s=TIMES),

@@ -205,15 +205,17 @@ def _last(connection: sqlite3.Connection, path: Path, start: Head, anchored: Hea
     if last is None:
         raise damaged(path, "holds no row of its journal")
     if last.sequence < anchored.sequence:
-        missing = anchored.sequence - last.sequence
-        words = (
-            f"ends with row {last.sequence:,}; the {missing:,} behind it were acknowledged and"
-            " are missing: its log (-wal) was deleted, cut off or damaged"
-        )
-        raise damaged(path, words)
+        words = gone(last.sequence, anchored.sequence - last.sequence, "missing")
+        raise damaged(path, f"{words}: its log (-wal) was deleted, cut off or damaged")
     if not met:
         raise damaged(path, f"and its anchor differ at row {anchored.sequence:,}")
     return last
+
+
+def gone(last: int, count: int, how: str) -> str:
+    """Say that rows that were acknowledged are not there any more."""
+    rows, are = ("row", "is") if count == 1 else ("rows", "are")
+    return f"{count:,} acknowledged {rows} behind row {last:,} {are} {how}"
 
 
 def follow(connection: sqlite3.Connection, path: Path, start: Head) -> Iterator[Row]:

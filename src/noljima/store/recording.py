@@ -130,7 +130,7 @@ def _missing(folder: Folder, reader: Reader, last: int) -> str:
     except StateError as error:
         return f"whether rows are missing at the end is not known: {error.words}"
     if last < anchored.sequence:
-        return f"the {anchored.sequence - last:,} rows behind row {last:,} are missing"
+        return checking.gone(last, anchored.sequence - last, "missing")
     if reader.head(anchored.sequence) != anchored:
         raise damaged(folder.database, f"and its anchor differ at row {anchored.sequence:,}")
     return ""

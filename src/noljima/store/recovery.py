@@ -151,7 +151,7 @@ def _free_name(folder: Folder) -> str:
 def _words(
     refusal: StateError, run: Run, expected: int, aside: str, anchored: Anchored | None
 ) -> list[str]:
-    words = [f"it was refused because it {refusal.words}"]
+    words = [f"it was refused: {refusal.words}"]
     if run.base != START:
         words.append(
             f"rows up to {run.base.sequence:,} are not all whole; it goes on from the engine's"
@@ -162,7 +162,7 @@ def _words(
         words.append(f"in row {numbers} a bit had turned, and was turned back")
     lost = expected - run.last.sequence
     if lost:
-        words.append(f"{lost:,} rows behind row {run.last.sequence:,} are lost")
+        words.append(checking.gone(run.last.sequence, lost, "lost"))
     else:
         words.append(f"no row is lost; the last is {run.last.sequence:,}")
     if anchored is None:

@@ -256,7 +256,7 @@ def is_true_in_a_pool(engine: Engine, reasons: dict[JobId, Reason]) -> None:
                 assert fits
                 check_reserved(engine, reasons, reason)
             case Code.QUOTA:
-                check_quota(engine, reason)
+                check_quota(engine, reasons, reason)
             case Code.DECISION:
                 assert fits
                 # Backfill is planned anew with the event after the one that upset it.
@@ -275,9 +275,11 @@ def check_clearing(engine: Engine, reason: Reason) -> None:
         assert all(stopping[job].job.checkpoint.interval_s is not None for job in reason.blocking)
 
 
-def check_quota(engine: Engine, reason: Reason) -> None:
-    running = engine.state.running.values()
-    held = sum(ticket.gpu_milli for ticket in running if ticket.job.queue == "day")
+def check_quota(engine: Engine, reasons: dict[JobId, Reason], reason: Reason) -> None:
+    tickets = engine.tickets
+    cleared = [tickets[job] for job, r in reasons.items() if r.code is Code.CLEARING]
+    holders = [*engine.state.running.values(), *cleared]
+    held = sum(ticket.gpu_milli for ticket in holders if ticket.job.queue == "day")
     assert engine.tickets[reason.job].job.queue == "day"
     assert held + reason.needed_milli > 4 * GPU
 
@@ -288,7 +290,8 @@ def check_reserved(engine: Engine, reasons: dict[JobId, Reason], reason: Reason)
     if reason.kept_from_s is None:
         assert all(reasons[job].code is Code.CLEARING for job in reason.blocking)
         kept = sum(reasons[job].needed_milli for job in reason.blocking)
-        assert reason.kept_milli == min(kept, reason.free_milli)
+        going = sum(other.gpu_milli for other in engine.state.stopping.values())
+        assert reason.kept_milli == max(kept - going, 0)
         assert ticket.gpu_milli > reason.free_milli - reason.kept_milli
         return
     head = engine.tickets[reason.blocking[0]]

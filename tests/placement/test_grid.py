@@ -168,18 +168,6 @@ def test_take_at_holds_all_or_nothing() -> None:
     assert cluster.take_at(demand(1), [NodeId("lost")]) is None
 
 
-def test_withhold_takes_what_is_free_and_no_more() -> None:
-    cluster = grid(node("a"))
-    cluster.hold(demand(5), Placement((Assignment(NodeId("a"), (0, 1, 2, 3, 4)),)))
-    cluster.withhold(demand(8, cpu_milli=70_000), [NodeId("a")])
-
-    free = cluster.free_of(NodeId("a"))
-
-    assert free is not None
-    assert (free.gpus, free.cpu_milli) == (0, 0)
-    cluster.withhold(demand(1), [NodeId("lost")])
-
-
 def test_a_lost_node_is_passed_over_when_its_gang_is_given_back() -> None:
     cluster = grid(node("a"), node("b"))
     gang = demand(8, 2)

@@ -208,17 +208,6 @@ def test_take_at_takes_exactly_what_take_would_have_room_for(
         assert grid == before
 
 
-@given(grids(), ANY, st.data())
-def test_withhold_only_ever_takes(grid: Grid, demand: Demand, data: st.DataObject) -> None:
-    names = [free.node.id for free in grid.nodes()]
-    nodes = data.draw(st.lists(st.sampled_from(names), max_size=5)) if names else []
-    before = grid.copy()
-    grid.withhold(demand, nodes)
-
-    assert grid.overlap(before) == grid
-    assert before.gpu_milli_free - grid.gpu_milli_free <= demand.gpu_milli
-
-
 @given(grids(), ANY)
 def test_what_fits_now_would_ever_fit(grid: Grid, demand: Demand) -> None:
     if len(demand.gang.groups) == 1 and grid.fits(demand):

@@ -104,22 +104,6 @@ def test_an_overlap_has_free_what_both_have() -> None:
     assert one.gpu_milli_free == 5 * GPU
 
 
-@pytest.mark.parametrize(("held", "free"), [(1, 1), (3, 0), (5, 0)])
-def test_at_most_what_is_free_is_withheld(held: int, free: int) -> None:
-    space = pool(2)
-    space.withhold(demand(held), [])
-
-    assert space.gpu_milli_free == free * GPU
-
-
-def test_nothing_is_withheld_where_less_than_nothing_is_free() -> None:
-    space = pool(2)
-    space.hold(demand(3), IN_POOL)
-    space.withhold(demand(1), [])
-
-    assert space.gpu_milli_free == -1 * GPU
-
-
 def test_a_gang_without_gpus_always_fits() -> None:
     space = pool(2)
     space.hold(demand(3), IN_POOL)

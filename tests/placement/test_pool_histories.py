@@ -62,7 +62,6 @@ class AnyHistory(RuleBasedStateMachine):
     def try_on_a_copy(self, demand: Demand) -> None:
         twin = self.pool.copy()
         twin.take(demand)
-        twin.withhold(demand, [])
         twin.set_node(Node(id=NodeId("w"), gpus=3))
 
     @property

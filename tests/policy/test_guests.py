@@ -88,9 +88,9 @@ def test_whoever_is_told_to_go_makes_room_for_one_job_only() -> None:
     told = talk.at(10.0).finish("runs")
 
     assert told == ["evict guest for head"]
-    # Of the two free GPUs the head gets both, with one of the guest's.
-    assert talk.submit(job("small", 1)) == []
-    assert talk.evicted("guest") == ["start head", "start small as guest"]
+    # With the guest's two GPUs the head needs one of the two that are free.
+    assert talk.submit(job("small", 1), job("other", 1)) == ["start small"]
+    assert talk.evicted("guest") == ["start head"]
 
 
 def test_guests_that_lose_least_go_first_and_the_latest_among_equals() -> None:
@@ -197,3 +197,14 @@ def test_who_cannot_be_evicted_may_stand_where_otherwise_only_guests_would() -> 
     ]
     assert talk.engine.reservation is not None
     assert talk.engine.reservation.start_s == 10.0
+
+
+def test_what_the_head_does_not_need_of_the_free_gpus_stays_for_guests_while_others_leave() -> None:
+    talk = Conversation(gpus=8)
+    talk.submit(job("stays", 3, limit_s=1000.0), job("runs", 2, limit_s=10.0))
+    talk.submit(job("head", 4), job("guest", 3, checkpoint=SAVES_ALL))
+
+    # Two GPUs are free and three are being cleared: the head needs one of the free ones.
+    assert talk.at(10.0).finish("runs") == ["evict guest for head"]
+    assert talk.submit(job("large", 2), job("small", 1)) == ["start small as guest"]
+    assert talk.evicted("guest", saved_s=10.0) == ["start head"]

@@ -245,7 +245,8 @@ class Outlook:
             if not places or any(worker.node in places for worker in other.placement.workers)
         )
         if self.guests is not None:
-            self.trial.withhold(ticket.demand, nodes)
+            assert self._soon is not None
+            self.trial = self.trial.overlap(self._soon)
 
 
 def _nodes_of(placement: Placement | Refusal) -> tuple[NodeId, ...]:

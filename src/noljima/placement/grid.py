@@ -159,18 +159,6 @@ class Grid:
             chosen.append(Assignment(node, gpus))
         return Placement(tuple(chosen))
 
-    def withhold(self, demand: Demand, nodes: Sequence[NodeId]) -> None:
-        """Hold what is free of the gang's need at these nodes, up to all.
-
-        Of whole GPUs the free ones first, then what is left of shared ones, which are about to be
-        freed. Nothing is ever given back of it.
-        """
-        self._forget()
-        for shape, node in zip(self._shapes_of(demand), nodes, strict=False):
-            row = self._roster.row(node)
-            if row is not None:
-                self._set(row, shape.withhold(int(self._column[row])))
-
     def hold(self, demand: Demand, placement: Placement) -> None:
         """Hold a placement that another copy of this grid has chosen; pass over lost nodes."""
         self._forget()

@@ -58,10 +58,6 @@ class Pool:
         self.gpu_milli_free -= demand.gpu_milli
         return IN_POOL
 
-    def withhold(self, demand: Demand, nodes: Sequence[NodeId]) -> None:  # noqa: ARG002 - a pool has no places
-        """Hold what is free of the gang's need."""
-        self.gpu_milli_free -= min(demand.gpu_milli, max(self.gpu_milli_free, 0))
-
     def hold(self, demand: Demand, placement: Placement) -> None:  # noqa: ARG002 - a pool has no places
         """Hold the gang's GPUs."""
         self.gpu_milli_free -= demand.gpu_milli

@@ -80,7 +80,6 @@ class Shape:
         "moves",
         "ratings",
         "states",
-        "withheld",
     )
 
     def __init__(
@@ -93,7 +92,6 @@ class Shape:
         self.moves: dict[int, tuple[int, tuple[int, ...]]] = {}
         self.held: dict[tuple[int, tuple[int, ...], int], int] = {}
         self.freed: dict[tuple[int, tuple[int, ...], int], int] = {}
-        self.withheld: dict[int, int] = {}
         self.ratings: dict[int, tuple[int, tuple[int, ...]]] = {}
         self._strategy = strategy
         self._known = 0
@@ -203,20 +201,10 @@ class Shape:
             self.freed[state, gpus, workers] = after
         return after
 
-    def withhold(self, state: int) -> int:
-        """Return the state of a node once as much as is free of one worker's need is held."""
-        after = self.withheld.get(state)
-        if after is None:
-            states = self.states
-            after = states.id_of(states.withheld(states.rows[state], self.load))
-            self.withheld[state] = after
-        return after
-
     @property
     def noted(self) -> int:
         """How many changes of state and ratings are remembered."""
-        changes = len(self.held) + len(self.freed) + len(self.withheld)
-        return changes + len(self.moves) + len(self.ratings)
+        return len(self.held) + len(self.freed) + len(self.moves) + len(self.ratings)
 
     def _load(self, gpus: tuple[int, ...], workers: int) -> Load:
         """Return what workers hold together: one with these GPUs, or any number without."""

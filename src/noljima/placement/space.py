@@ -49,14 +49,6 @@ class Space(Protocol):
         """Hold places on these nodes, one for each worker in order; None where one is too full."""
         ...
 
-    def withhold(self, demand: Demand, nodes: Sequence[NodeId]) -> None:
-        """Hold what is free of the gang's need at these nodes (anywhere in a pool), up to all.
-
-        For gangs whose place is about to be freed; the result is for planning only, and nothing is
-        ever given back to it.
-        """
-        ...
-
     def hold(self, demand: Demand, placement: Placement) -> None:
         """Hold a placement that another copy of this space has chosen."""
         ...

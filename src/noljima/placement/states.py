@@ -232,27 +232,6 @@ class States:
             min(state.memory_mib + load.memory_mib, kind.memory_mib),
         )
 
-    def withheld(self, state: State, load: Load) -> State:
-        """Return the state once as much of a worker's load is held as is free.
-
-        The GPUs with most free, so the whole ones first; for a fraction the fullest that has room,
-        if one has.
-        """
-        gpus = range(self.kinds[state.kind].gpus)
-        free = [max(state.gpu_milli[gpu], 0) for gpu in gpus]
-        wanted = sorted(gpus, key=lambda gpu: (-min(free[gpu], load.gpu_milli), free[gpu], gpu))
-        milli, memory = list(state.gpu_milli), list(state.gpu_memory_mib)
-        for gpu in wanted[: load.gpus]:
-            milli[gpu] -= min(free[gpu], load.gpu_milli)
-            memory[gpu] -= min(max(memory[gpu], 0), load.gpu_memory_mib)
-        return self._built(
-            state.kind,
-            milli,
-            memory,
-            state.cpu_milli - min(max(state.cpu_milli, 0), load.cpu_milli),
-            state.memory_mib - min(max(state.memory_mib, 0), load.memory_mib),
-        )
-
     def changed(self, state: State, kind: Kind) -> State:
         """Return the state of a machine that became another kind and keeps what it holds."""
         old = self.kinds[state.kind]

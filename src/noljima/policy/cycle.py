@@ -87,18 +87,19 @@ class Cycle:
             return False
         placement = self.soon.take(ticket.demand)
         assert not isinstance(placement, Refusal)
-        self._kept(ticket, [worker.node for worker in placement.workers])
+        self._keep(ticket, self.soon)
         return True
 
     def keep_at(self, ticket: Ticket, nodes: Sequence[NodeId]) -> bool:
         """Keep these nodes from others for the job; False where it will not fit there soon."""
         if self.soon is None or self.soon.take_at(ticket.demand, nodes) is None:
             return False
-        self._kept(ticket, nodes)
+        self._keep(ticket, self.soon)
         return True
 
-    def _kept(self, ticket: Ticket, nodes: Sequence[NodeId]) -> None:
-        self.trial.withhold(ticket.demand, nodes)
+    def _keep(self, ticket: Ticket, soon: Space) -> None:
+        # Others may have what is free now and will still be free beside the job.
+        self.trial = self.trial.overlap(soon)
         self.settled.add(ticket)
         self.kept.append(ticket)
         self._rules.count(ticket)

@@ -133,8 +133,17 @@ class Pace:
         if at_s - self._gap_s >= enough_s:
             self._close_gap()
 
-    def remaining(self, now_s: float) -> Remaining | None:
+    @property
+    def pause_share(self) -> float:
+        """How long it has paused for each second of stepping; at most as long."""
+        paused_s = self._pauses.whole_s
+        return min(paused_s / max(self.at_s - self._began_s - paused_s, 1.0), 1.0)
+
+    def remaining(self, now_s: float, pause_share: float = 0.0) -> Remaining | None:
         """Say how long the rest will take from now on; None where the observations do not say.
+
+        `pause_share` is how much jobs like it pause: that counts until the first pause is seen,
+        and less as more steps come without one.
 
         That is: before there was one gap, without a total, past it, and when the job has been
         silent for so long that what it has told is no longer worth much.
@@ -148,6 +157,8 @@ class Pace:
         left = self.total - self.step
         stepping_s = left * self._step_s / self._steps
         pausing_s, pausing_variance = self._pauses.to_come(self.step, left)
+        if not pausing_s:
+            pausing_s = pause_share * stepping_s * left / self.total
         whole_s = stepping_s + pausing_s
         since_s = now_s - self.at_s
         if self._pausing:
@@ -245,6 +256,11 @@ class _Pauses:
     def mean_s(self) -> float:
         """How long a pause is; 0 where none has been seen."""
         return self._long_s / self._count if self._count else 0.0
+
+    @property
+    def whole_s(self) -> float:
+        """How long all pauses were."""
+        return self._long_s
 
     def add(self, step: float, long_s: float) -> None:
         """Take note of a pause that ended at a step."""

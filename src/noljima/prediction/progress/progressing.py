@@ -13,14 +13,14 @@ from noljima.model.job import Job
 from noljima.model.phase import Phase
 from noljima.model.resources import JobId
 from noljima.prediction.progress.belief import Belief, Prior, believed
+from noljima.prediction.progress.habits import Habit
 from noljima.prediction.progress.pace import Pace, Remaining
 from noljima.prediction.source import Follower, Source, limit_of, sane
 
 _EARLY_SHARE: Final = 0.05
-_EARLY_JOBS: Final = 20.0
-"""What is believed of early stops before any was seen, and how many jobs' word that is worth."""
-_USER_JOBS: Final = 5.0
-"""What everybody's jobs count beside the user's own."""
+"""How many jobs are taken to stop early, before any was seen to."""
+_PAUSE_SHARE: Final = 0.02
+"""How long jobs are taken to pause for each second of stepping, before any was seen to."""
 _EARLY: Final = 0.95
 """A run that ends before this share of what its steps promised has stopped early."""
 _CHANGE: Final = 0.02
@@ -63,9 +63,8 @@ class Progressing:
         self._before: dict[JobId, Estimate] = {}
         self._runs: dict[JobId, _Run] = {}
         self._now_s = 0.0
-        # Of the jobs that told of progress, all and each user's: how many stopped early, how many.
-        self._all = [_EARLY_SHARE * _EARLY_JOBS, _EARLY_JOBS]
-        self._users: dict[str, list[float]] = {}
+        self._early = Habit(_EARLY_SHARE)
+        self._pausing = Habit(_PAUSE_SHARE)
 
     def predict(self, job: Job, oracle_s: float | None) -> Estimate:
         """Ask the other source."""
@@ -84,7 +83,7 @@ class Progressing:
             self._runs[job.id] = _Run(Pace(self._now_s, step, total), prior)
             return None
         run.pace.see(self._now_s, step, total, phase)
-        rest = run.pace.remaining(self._now_s)
+        rest = run.pace.remaining(self._now_s, self._pausing.of(job.user))
         if rest is None:
             return self._given_up(job, run, worked_s)
         run.promised_s = worked_s + rest.seconds
@@ -101,7 +100,7 @@ class Progressing:
         run = self._runs.get(job.id)
         if run is None or run.told is None:
             return None
-        rest = run.pace.remaining(self._now_s)
+        rest = run.pace.remaining(self._now_s, self._pausing.of(job.user))
         if rest is None:
             return self._given_up(job, run, worked_s)
         run.told = self._belief(job, run, rest, worked_s).estimate()
@@ -112,10 +111,10 @@ class Progressing:
         run = self._runs.pop(job.id, None)
         self._before.pop(job.id, None)
         if run is not None and run.promised_s is not None:
-            early = float(run_s < _EARLY * run.promised_s)
-            for counts in (self._all, self._users.setdefault(job.user, [0.0, 0.0])):
-                counts[0] += early
-                counts[1] += 1.0
+            early = run_s < _EARLY * run.promised_s
+            self._early.learn(job.user, float(early))
+            if not early:
+                self._pausing.learn(job.user, run.pace.pause_share)
         self._source.learn(job, run_s)
 
     def advance(self, at_s: float) -> None:
@@ -147,7 +146,7 @@ class Progressing:
             run.prior,
             worked_s,
             rest,
-            early_share=self._early_share(job.user),
+            early_share=self._early.of(job.user),
             done_share=worked_s / (worked_s + rest.seconds),
         )
 
@@ -162,11 +161,6 @@ class Progressing:
     def _said_before(self, job: Job) -> Estimate:
         """Return the estimate at submission; where the other source had failed, the limit."""
         return self._before.get(job.id) or Estimate.point(limit_of(job))
-
-    def _early_share(self, user: str) -> float:
-        early, jobs = self._all
-        own_early, own_jobs = self._users.get(user, (0.0, 0.0))
-        return (own_early + _USER_JOBS * early / jobs) / (own_jobs + _USER_JOBS)
 
 
 def _moved(belief: Belief, told: Estimate, worked_s: float) -> bool:

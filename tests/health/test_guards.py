@@ -82,6 +82,16 @@ def test_who_is_stuck_for_longest_goes_first() -> None:
     assert [end.job for end in ended(ward.run(60))] == ["2"]
 
 
+def test_who_was_stuck_for_longest_goes_first_when_the_budget_is_back() -> None:
+    ward, _ = a_ward(stuck=0, well=4, users=4, settings=CALM)
+    for name in ("3", "2", "0"):
+        ward.do(name, modes.SLEEP)
+        ward.run(3)
+    assert [end.job for end in ended(ward.run(30))] == ["3"]
+
+    assert [end.job for end in ended(ward.run(60))] == ["2"]
+
+
 def test_an_end_before_the_monitor_began_counts() -> None:
     ward = Ward()
     ward.monitor.remember_end("user of a", ago_s=600.0)

@@ -130,21 +130,23 @@ def _kth(policy: str, *, runs: int, estimates: str = "limit") -> traces.Plan:
 
 def _months() -> Iterator[Measurement]:
     """Run a generated month: a million jobs, and fewer on clusters that are smaller as well."""
-    pool = traces.Plan(
-        what="generated month on a pool of 4,096",
-        gpus=8 * MONTH_NODES,
-        jobs=1_000_000,
-        policy="easy",
-        estimates="last-two",
-        runs=1,
-        seconds_max=120.0,
-    )
-    yield _trace(pool, "months")
-    for nodes in (8, 32, 128, MONTH_NODES):
-        for policy in ("easy", "fair"):
+    for load in (0.7, 0.9):
+        pool = traces.Plan(
+            what=f"generated month on a pool of 4,096, load {load}",
+            gpus=8 * MONTH_NODES,
+            jobs=1_000_000,
+            load=load,
+            policy="easy",
+            estimates="last-two",
+            runs=1,
+            # A million in two minutes.
+            rate_min=1_000_000 / 120.0,
+            cpu_s_max=120.0,
+        )
+        yield _trace(pool, "months")
+    for nodes in (4, 8, 16, 32, 64):
+        for policy in CURVE_POLICIES:
             plan = _month(policy, nodes=nodes, jobs=nodes * _JOBS_PER_NODE)
-            if nodes == MONTH_NODES:
-                plan = msgspec.structs.replace(plan, jobs=1_000_000, seconds_max=120.0)
             yield _trace(plan, "months")
 
 
@@ -157,6 +159,7 @@ def _month(policy: str, *, nodes: int, jobs: int) -> traces.Plan:
         policy=policy,
         estimates="last-two",
         runs=1,
+        cpu_s_max=30.0,
         curve="jobs",
     )
 

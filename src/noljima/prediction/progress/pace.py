@@ -64,7 +64,6 @@ class Pace:
 
     __slots__ = (
         "_began_s",
-        "_began_step",
         "_gap_s",
         "_gap_step",
         "_gaps",
@@ -94,7 +93,6 @@ class Pace:
         self.at_s = at_s
         """When `step` was reached, as far as is known."""
         self._began_s = at_s
-        self._began_step = step
         # The gap that is open: when and where it began.
         self._gap_s = at_s
         self._gap_step = step
@@ -142,11 +140,9 @@ class Pace:
     def remaining(self, now_s: float, pause_share: float = 0.0) -> Remaining | None:
         """Say how long the rest will take from now on; None where the observations do not say.
 
-        `pause_share` is how much jobs like it pause: that counts until the first pause is seen,
-        and less as more steps come without one.
-
-        That is: before there was one gap, without a total, past it, and when the job has been
-        silent for so long that what it has told is no longer worth much.
+        They do not before steps were timed, without a total, past it, and when the job has been
+        silent for so long that what it has told is no longer worth much. `pause_share` is how much
+        jobs like it pause: that counts until the first pause is seen, and less with every step.
         """
         if self.total is None or self.step >= self.total or not self._gaps:
             return None

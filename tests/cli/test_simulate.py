@@ -254,7 +254,7 @@ def test_a_broken_row_is_skipped_with_a_word_or_refused(
     lenient, strict = noljima(*options), noljima(*options, "--strict")
 
     assert lenient.exit_code == 0
-    assert f"1 rows skipped; the first is line {JOBS + 2}: " in lenient.stderr
+    assert f"1 row skipped; the first is line {JOBS + 2}: " in lenient.stderr
     assert strict.exit_code == 2
     assert strict.stderr.startswith(f"noljima: {path}, line {JOBS + 2}: ")
 

@@ -79,7 +79,7 @@ def test_a_drained_node_keeps_what_runs_and_takes_nothing_new() -> None:
 
     assert talk.see("pool", 4, drained=True) == []
     assert talk.state("a") is State.RUNNING
-    assert talk.submit(job("b", 1)) == ["refuse b: needs 1 GPUs; 0 in the whole pool"]
+    assert talk.submit(job("b", 1)) == ["refuse b: needs 1 GPU; 0 in the whole pool"]
     assert talk.see("pool", 4) == ["start b"]
 
 
@@ -107,7 +107,7 @@ def test_what_is_told_of_a_node_nobody_knows_changes_nothing() -> None:
 def test_a_cluster_of_nothing_runs_nothing_and_waits(policy: str) -> None:
     talk = Conversation(policy, gpus=0)
 
-    assert talk.submit(job("a")) == ["refuse a: needs 1 GPUs; 0 in the whole pool"]
+    assert talk.submit(job("a")) == ["refuse a: needs 1 GPU; 0 in the whole pool"]
     assert talk.see("first", 1) == ["start a"]
     assert talk.at(3.0).tell(Finished(at_s=3.0, job=JobId("a"))) == []
 

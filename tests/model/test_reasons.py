@@ -19,7 +19,6 @@ from noljima.model.reasons import (
     Reason,
     Step,
     duration,
-    gpus,
     sentence,
     words,
 )
@@ -151,20 +150,6 @@ def test_an_infeasible_job_could_run_where_another_could_start_now() -> None:
     text = sentence(reason(Code.INFEASIBLE, changes=(Change(Step.GPU_TYPE),)))
 
     assert text.endswith(". On any GPU type it could run.")
-
-
-@pytest.mark.parametrize(
-    ("milli", "text"),
-    [
-        (1000, "1 GPU"),
-        (0, "0 GPUs"),
-        (500, "0.5 GPUs"),
-        (12_000, "12 GPUs"),
-        (10**7, "10,000 GPUs"),
-    ],
-)
-def test_gpus_are_written_as_people_do(milli: int, text: str) -> None:
-    assert gpus(milli) == text
 
 
 @pytest.mark.parametrize(

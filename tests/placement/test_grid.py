@@ -231,7 +231,7 @@ def test_ever_fits_asks_the_empty_cluster() -> None:
     assert cluster.ever_fits(demand(8)) is None
     never = cluster.ever_fits(demand(8, 2))
     assert never is not None
-    assert str(never) == "needs 2 workers of 8 GPUs; 1 fit"
+    assert str(never) == "needs 2 workers of 8 GPUs; 1 fits"
 
 
 def test_overlap_has_what_is_free_in_both() -> None:
@@ -328,10 +328,11 @@ _BUSY = Placement((Assignment(NodeId("b"), (0, 1)),))
             Lack.CPU,
             "needs 5 workers of 1 GPU and 32 CPUs; 4 fit; CPU is short",
         ),
+        (demand(3, 2, ("A100",)), Lack.GPUS, "needs 2 workers of 3 A100 GPUs; 1 fits"),
         (
             demand(0.5, 5, memory_mib=131_072),
             Lack.MEMORY,
-            "needs 5 workers of 0.5 GPU and 131,072 MiB of memory; 4 fit; memory is short",
+            "needs 5 workers of 0.5 GPUs and 131,072 MiB of memory; 4 fit; memory is short",
         ),
         (
             demand(4, 1, ("A100",)),
@@ -354,6 +355,15 @@ def test_a_refusal_names_what_is_short_with_its_numbers(
 
     assert (refusal.lack, refusal.words) == (lack, words)
     assert refusal.wanted == wanted.workers
+
+
+def test_one_of_anything_is_one() -> None:
+    cluster = grid(node("a", gpus=1, cpu_milli=500))
+
+    assert str(cluster.take(demand(1, cpu_milli=1000))) == (
+        "needs 1 CPU beside 1 GPU on one node; the most that is free is 0.5 (a)"
+    )
+    assert str(cluster.take(demand(1, 2))) == "needs 2 workers of 1 GPU; 1 fits"
 
 
 def test_a_full_cluster_says_that_nothing_is_free() -> None:
@@ -383,5 +393,5 @@ def test_of_several_groups_the_one_that_does_not_fit_is_named() -> None:
     together = refused(cluster.take(Demand(Gang((small, half)))))
 
     assert str(alone) == "master: needs 9 GPUs on one node; the largest free block is 8 (a)"
-    assert str(together) == "each task group fits alone, all together do not: 4 of 5 workers fit"
+    assert str(together) == "each task group fits alone, all together do not: of 5 workers 4 fit"
     assert (together.fitting, together.wanted) == (4, 5)

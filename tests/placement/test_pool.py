@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from noljima.model.node import Node
 from noljima.model.placements import IN_POOL
 from noljima.model.resources import GPU, NodeId, Resources, gang_of
 from noljima.placement.demand import Demand, Demands
-from noljima.placement.pool import Pool, gpus
+from noljima.placement.pool import Pool
 from noljima.placement.refusal import Lack, Refusal
 
 
@@ -68,7 +66,7 @@ def test_a_drained_node_takes_nothing_new_and_keeps_what_it_holds() -> None:
     assert not space.fits(demand(1))
     refusal = space.take(demand(1))
     assert isinstance(refusal, Refusal)
-    assert refusal.words == "needs 1 GPUs; 0 free"
+    assert refusal.words == "needs 1 GPU; 0 free"
 
 
 def test_a_node_that_is_lost_and_seen_again_counts_once() -> None:
@@ -121,10 +119,3 @@ def test_equal_gangs_share_one_demand() -> None:
     assert one == demand(2)
     assert hash(one) == hash(demand(2))
     assert one != demand(3)
-
-
-@pytest.mark.parametrize(
-    ("milli", "words"), [(8000, "8"), (500, "0.5"), (2_048_000, "2,048"), (1125, "1.125"), (0, "0")]
-)
-def test_amounts_of_gpus_read_as_people_write_them(milli: int, words: str) -> None:
-    assert gpus(milli) == words

@@ -6,6 +6,7 @@ import pytest
 
 from noljima.config import QueueSettings
 from noljima.model.job import Checkpoint
+from noljima.model.resources import JobId
 from noljima.policy.share import SharePolicy
 from noljima.prediction.sources import source_of
 from noljima.testing.conversation import Conversation, job
@@ -61,6 +62,21 @@ def test_a_quota_is_not_given_away_while_the_place_is_cleared() -> None:
     assert talk.at(100.0).finish("runs") == ["evict guest for head"]
     assert talk.at(101.0).submit(job("small", 1, queue="own")) == []
     assert talk.at(103.0).evicted("guest", saved_s=100.0)[0] == "start head"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "words"),
+    [
+        (1.0, "queue own holds 1 of the 1 GPU that it may"),
+        (0.5, "queue own holds 0.5 of the 1 GPU that it may"),
+    ],
+)
+def test_a_full_quota_is_told_with_its_numbers(gpus: float, words: str) -> None:
+    talk = Conversation(SharePolicy((QueueSettings(name="own", quota_gpus=1),)), gpus=4)
+    talk.submit(job("runs", gpus, queue="own"))
+    talk.submit(job("waits", 1, queue="own"))
+
+    assert talk.engine.explain(JobId("waits")).detail == words
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import click
 from noljima.cli import outputs
 from noljima.cli.options import fail, gpu_count, in_words, seed, share
 from noljima.cli.outputs import Output
+from noljima.model.amounts import several
 
 EPILOG = """\
 Examples:
@@ -112,7 +113,7 @@ def generate(
     recipe = Recipe(mix=_mix(mix), failure_share=failures, **given)  # type: ignore[arg-type]  # typed by click
     trace = made(recipe, gpus_per_node=gpus_per_node)
     jsonl.write(trace, output)
-    click.echo(f"{output}: {len(trace.jobs):,} jobs, load {trace.load(recipe.gpus):.2f}")
+    click.echo(f"{output}: {several(len(trace.jobs), 'job')}, load {trace.load(recipe.gpus):.2f}")
 
 
 def _mix(words: str | None) -> Mapping[int, float] | None:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from noljima.cli import outputs
 from noljima.cli.endings import fail
 from noljima.cli.outputs import Output
+from noljima.model.amounts import several
 from noljima.placement.strategies import NAMES, strategy_of
 from noljima.report import atomic, packing
 from noljima.report.packing import Benchmark, Curve, Report, Run
@@ -114,8 +115,7 @@ def _runs(request: Request, benchmark: Benchmark) -> tuple[list[Run], list[Curve
 def _told(path: Path, listing: Listing[Item]) -> Listing[Item]:
     """Tell of the rows that were left out: how many, and the first ones."""
     if listing.problem_count:
-        rows = "row" if listing.problem_count == 1 else "rows"
-        click.echo(f"{path}: {listing.problem_count:,} {rows} left out", err=True)
+        click.echo(f"{path}: {several(listing.problem_count, 'row')} left out", err=True)
         for problem in listing.problems[:_PROBLEMS_SHOWN]:
             click.echo(f"  line {problem.line}: {problem.words}", err=True)
     return listing

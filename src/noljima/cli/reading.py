@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from noljima.model.amounts import several
 from noljima.workload.reader import read_trace
 from noljima.workload.trace import Problem, Trace
 
@@ -24,7 +25,7 @@ def warn(name: str, kind: str, kept: Sequence[Problem], count: int) -> None:
     if count:
         first = kept[0]
         click.echo(
-            f"noljima: {name}: {count:,} rows {kind}; "
+            f"noljima: {name}: {several(count, 'row')} {kind}; "
             f"the first is line {first.line}: {first.words}",
             err=True,
         )

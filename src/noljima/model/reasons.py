@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from noljima.model.amounts import gpus, several
 from noljima.model.resources import GPU, JobId, NodeId
 
 Clock = Callable[[float], str]
@@ -209,12 +210,6 @@ class _Times:
 # --- Parts of sentences ---
 
 
-def gpus(milli: int) -> str:
-    """Write an amount of GPUs with its noun: 1 GPU, 0.5 GPUs, 2,048 GPUs."""
-    amount = f"{milli / GPU:,.3f}".rstrip("0").rstrip(".")
-    return f"{amount} GPU" if milli == GPU else f"{amount} GPUs"
-
-
 def _jobs(reason: Reason) -> str:
     names = [str(job) for job in reason.blocking[:3]]
     more = reason.blocking_count - len(names)
@@ -225,20 +220,16 @@ def _jobs(reason: Reason) -> str:
     return f"jobs {', '.join(names[:-1])} and {names[-1]}"
 
 
-def _several(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def _ahead(reason: Reason) -> str:
     if not reason.ahead:
         return ""
     amount = f" ({gpus(reason.ahead_milli)})" if reason.ahead_milli else ""
     verb = "is" if reason.ahead == 1 else "are"
-    return f"{_several(reason.ahead, 'job')}{amount} {verb} ahead of it"
+    return f"{several(reason.ahead, 'job')}{amount} {verb} ahead of it"
 
 
 def _evictions(reason: Reason) -> str:
-    return f"it was evicted {_several(reason.evictions, 'time')}" if reason.evictions else ""
+    return f"it was evicted {several(reason.evictions, 'time')}" if reason.evictions else ""
 
 
 def _start(reason: Reason, times: _Times) -> str:
@@ -294,7 +285,7 @@ def _change(change: Change, workers: int) -> str:
         case Step.GPU_TYPE:
             return "on any GPU type"
         case Step.WORKERS:
-            return f"with {_several(change.workers, 'worker')} instead of {workers:,}"
+            return f"with {several(change.workers, 'worker')} instead of {workers:,}"
 
 
 # --- Sentences, one for each code ---

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
+from noljima.model.amounts import gpus, thousandths
 from noljima.model.node import Node
 from noljima.model.placements import IN_POOL, Placement
 from noljima.model.resources import GPU, NodeId
@@ -90,10 +91,5 @@ class Pool:
 def _refusal(demand: Demand, milli: int, where: str) -> Refusal:
     need = demand.gpu_milli
     fitting = demand.workers * max(milli, 0) // need if need else demand.workers
-    words = f"needs {gpus(need)} GPUs; {gpus(max(milli, 0))} {where}"
+    words = f"needs {gpus(need)}; {thousandths(max(milli, 0))} {where}"
     return Refusal(lack=Lack.GPUS, fitting=fitting, wanted=demand.workers, words=words)
-
-
-def gpus(milli: int) -> str:
-    """Write an amount of GPUs as people do: 8, 0.5, 2,048."""
-    return f"{milli // GPU:,}" if milli % GPU == 0 else f"{milli / GPU:,.3f}".rstrip("0")

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from noljima.model.amounts import cpus, fit, noun, several, thousandths
 from noljima.model.resources import GPU
 from noljima.placement.demand import Demand
-from noljima.placement.pool import gpus as gpus_text
 from noljima.placement.refusal import Lack, Refusal
 from noljima.placement.shapes import Field, Groups, Shape
 from noljima.placement.states import BoolArray, IntArray
@@ -35,8 +35,9 @@ def refusal(demand: Demand, groups: Groups, field: Field, fitting: int) -> Refus
                 reason = Reason(reason.lack, f"{group.name}: {reason.words}")
             break
     if reason is None:
-        words = f"each task group fits alone, all together do not: {fitting} of {demand.workers}"
-        reason = Reason(Lack.GPUS, f"{words} workers fit")
+        words = "each task group fits alone, all together do not"
+        found = f"of {several(demand.workers, 'worker')} {fit(fitting)}"
+        reason = Reason(Lack.GPUS, f"{words}: {found}")
     return Refusal(
         lack=reason.lack,
         fitting=min(fitting, demand.workers),
@@ -112,8 +113,8 @@ def _no_block(shape: Shape, suited: BoolArray, field: Field) -> Reason | None:
 def _no_fraction(shape: Shape, fitting: IntArray, milli: IntArray, field: Field) -> Reason:
     """Say that no single GPU has the fraction free, or not with the memory that goes with it."""
     row = int(fitting.argmax())
-    most = f"{gpus_text(int(fitting[row]))} ({field.roster.ids[row]})"
-    wanted = f"needs {gpus_text(shape.load.gpu_milli)} of one GPU"
+    most = f"{thousandths(int(fitting[row]))} ({field.roster.ids[row]})"
+    wanted = f"needs {thousandths(shape.load.gpu_milli)} of one GPU"
     if milli.max() >= shape.load.gpu_milli:
         wanted += f" with {shape.load.gpu_memory_mib:,} MiB of its memory"
         return Reason(Lack.GPU_MEMORY, f"{wanted}; the most that is free so is {most}")
@@ -128,8 +129,8 @@ def _nothing_beside(shape: Shape, suited: BoolArray, field: Field) -> Reason:
     cpu = states.cpu_milli[field.column[rows]]
     best = int(cpu.argmax())
     if cpu[best] < load.cpu_milli:
-        most = f"{_cpus_text(int(cpu[best]))} ({field.roster.ids[rows[best]]})"
-        words = f"needs {_cpus_text(load.cpu_milli)} CPUs{beside} on one node"
+        most = f"{thousandths(int(cpu[best]))} ({field.roster.ids[rows[best]]})"
+        words = f"needs {cpus(load.cpu_milli)}{beside} on one node"
         return Reason(Lack.CPU, f"{words}; the most that is free is {most}")
     memory = np.where(cpu >= load.cpu_milli, states.memory_mib[field.column[rows]], 0)
     best = int(memory.argmax())
@@ -150,25 +151,21 @@ def _too_few(shape: Shape, workers: int, room: int, field: Field) -> Reason:
             gpu_room = np.minimum(gpu_room, cpu // shape.load.cpu_milli)
         lack = Lack.MEMORY if gpu_room.sum() >= workers else Lack.CPU
         want = f"; {lack} is short"
-    each = "1 worker" if workers == 1 else f"{workers:,} workers"
-    return Reason(lack, f"needs {each} of {_load_text(shape)}; {room:,} fit{want}")
+    wanted = f"needs {several(workers, 'worker')} of {_load_text(shape)}"
+    return Reason(lack, f"{wanted}; {fit(room)}{want}")
 
 
 def _gpus_text(shape: Shape) -> str:
     types = f"{' or '.join(shape.gpu_types)} " if shape.gpu_types else ""
     milli = shape.load.gpus * shape.load.gpu_milli
-    return f"{gpus_text(milli)} {types}GPU{'' if milli <= GPU else 's'}"
-
-
-def _cpus_text(milli: int) -> str:
-    return gpus_text(milli)  # the same way to write thousandths
+    return f"{thousandths(milli)} {types}{noun(milli, 'GPU')}"
 
 
 def _load_text(shape: Shape, *, memory: bool = True) -> str:
     load = shape.load
     parts = [_gpus_text(shape)] if load.gpus else []
     if load.cpu_milli:
-        parts.append(f"{_cpus_text(load.cpu_milli)} CPU{'' if load.cpu_milli <= GPU else 's'}")
+        parts.append(cpus(load.cpu_milli))
     if load.memory_mib and memory:
         parts.append(f"{load.memory_mib:,} MiB of memory")
     if not parts:

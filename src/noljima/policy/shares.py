@@ -12,6 +12,7 @@ from math import log
 from typing import Final
 
 from noljima.config import QueueSettings
+from noljima.model.amounts import gpus, thousandths
 from noljima.model.resources import GPU
 from noljima.policy.line import KeyedLine
 from noljima.policy.ticket import Ticket
@@ -169,10 +170,8 @@ class Shares:
                 continue
             limit = branch.quota_milli + branch.borrow_milli
             if branch.held_milli + more_milli > limit:
-                return (
-                    f"queue {branch.name} holds {branch.held_milli // GPU} of the "
-                    f"{limit // GPU} GPUs that it may"
-                )
+                held = thousandths(branch.held_milli)
+                return f"queue {branch.name} holds {held} of the {gpus(limit)} that it may"
         return None
 
     def _hold(self, ticket: Ticket) -> None:

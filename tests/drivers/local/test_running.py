@@ -141,7 +141,9 @@ def test_all_workers_begin_at_once(workshop: Workshop) -> None:
 
 
 def test_a_program_that_is_not_there_fails_the_start(any_workshop: Workshop) -> None:
-    event = any_workshop.run(any_workshop.program(["no-such-program"], workers=3))
+    event = any_workshop.run(
+        any_workshop.program(["no-such-program"], workers=3, environment={"PATH": "/bin"})
+    )
 
     assert isinstance(event, StartFailed)
     assert "cannot run no-such-program: No such file or directory" in event.reason

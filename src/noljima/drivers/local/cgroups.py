@@ -216,6 +216,8 @@ def delegated(path: str) -> bool:
 
 def marked_delegated(path: str) -> bool:
     """Say whether a group is the user's own, or marked as left to somebody by who runs it."""
+    if not Path(path, "cgroup.procs").exists():
+        return False
     with contextlib.suppress(OSError):
         if os.geteuid() and Path(path).stat().st_uid == os.geteuid():
             return True

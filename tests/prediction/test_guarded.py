@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from noljima.model.bounds import SECONDS_MAX, InvalidFieldError
-from noljima.model.estimate import Estimate
+from noljima.model.estimate import LEVELS, Estimate
 from noljima.model.job import Job
 from noljima.model.resources import JobId, Resources, gang_of
 from noljima.prediction.source import UNLIMITED_S, Guarded
@@ -52,6 +52,25 @@ def test_quantiles_beyond_the_limit_are_cut_there() -> None:
     assert guarded.predict(job(), None) == Estimate(50.0, 100.0, 100.0)
     assert guarded.predict(job(limit_s=None), None) == Estimate(50.0, 150.0, 200.0)
     assert guarded.failures == 0
+
+
+CURVE = tuple(10.0 * number for number in range(1, len(LEVELS) + 1))
+
+
+def test_a_curve_that_rises_comes_through() -> None:
+    guarded = Guarded(Constant(Estimate(60.0, 90.0, 99.0, CURVE)))
+
+    assert guarded.predict(job(limit_s=None), None).curve_s == CURVE
+    assert guarded.failures == 0
+
+
+@pytest.mark.parametrize("q95_s", [80.0, 99.0, 150.0])
+def test_a_curve_is_cut_at_the_limit_whether_or_not_the_quantiles_reach_it(q95_s: float) -> None:
+    guarded = Guarded(Constant(Estimate(60.0, 70.0, q95_s, CURVE)))
+    estimate = guarded.predict(job(limit_s=100.0), None)
+
+    assert estimate.curve_s == tuple(min(level_s, 100.0) for level_s in CURVE)
+    assert estimate.q95_s == min(q95_s, 100.0)
 
 
 @given(answer=st.one_of(estimates(), st.none(), st.text()), limit_s=st.floats(0.0, 1e6))

@@ -6,12 +6,12 @@ is correct. `Guarded` stands between every source and the engine, and is the onl
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final, Protocol, runtime_checkable
 
 from noljima.model import bounds
-from noljima.model.estimate import Estimate
+from noljima.model.estimate import LEVELS, Estimate
 from noljima.model.job import Job
 from noljima.model.phase import Phase
 from noljima.prediction.correction import corrected_s
@@ -189,18 +189,33 @@ class Guarded:
 
 
 def _within_limit(job: Job, estimate: Estimate) -> Estimate:
-    limit_s = job.limit_s
-    if limit_s is None or estimate.q95_s <= limit_s:
+    limit_s, curve_s = job.limit_s, estimate.curve_s
+    if limit_s is None:
+        return estimate
+    # The last of the curve may be beyond the limit where no quantile is.
+    if estimate.q95_s <= limit_s and not (curve_s and curve_s[-1] > limit_s):
         return estimate
     q50_s, q80_s = min(estimate.q50_s, limit_s), min(estimate.q80_s, limit_s)
-    return Estimate(q50_s, q80_s, limit_s, estimate.curve_s)
+    q95_s = min(estimate.q95_s, limit_s)
+    return Estimate(q50_s, q80_s, q95_s, tuple(min(level_s, limit_s) for level_s in curve_s))
 
 
 def sane(estimate: Estimate) -> bool:
-    """Say whether the quantiles are finite numbers of seconds in rising order."""
+    """Say whether quantiles and curve are finite numbers of seconds in rising order."""
     q50_s, q80_s, q95_s = estimate.q50_s, estimate.q80_s, estimate.q95_s
     # Decimals and their like compare with floats and cannot be added to them.
     if not all(isinstance(quantile, int | float) for quantile in (q50_s, q80_s, q95_s)):
         return False
     # A chain of comparisons is false for NaN.
-    return 0.0 <= q50_s <= q80_s <= q95_s <= bounds.SECONDS_MAX and math.isfinite(q95_s)
+    if not 0.0 <= q50_s <= q80_s <= q95_s <= bounds.SECONDS_MAX:
+        return False
+    return estimate.curve_s == () or _rises(estimate.curve_s)
+
+
+def _rises(curve_s: tuple[float, ...]) -> bool:
+    """Say whether a curve has a number for each level, none below the one before it."""
+    if type(curve_s) is not tuple or len(curve_s) != len(LEVELS):
+        return False
+    if not all(isinstance(level_s, int | float) for level_s in curve_s):
+        return False
+    return all(one <= other for one, other in pairwise((0.0, *curve_s, bounds.SECONDS_MAX)))

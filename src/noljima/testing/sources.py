@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
-from noljima.model.estimate import Estimate
+from noljima.model.estimate import LEVELS, Estimate
 from noljima.model.job import Job
 from noljima.prediction.source import Source
 
@@ -60,6 +60,13 @@ def _point(value: object) -> Estimate:
     return Estimate(value, value, value)  # type: ignore[arg-type]  # the wrong type is the point
 
 
+def _curved(*curve_s: object) -> Estimate:
+    """Build an estimate whose quantiles are sane, with these levels for a curve."""
+    return Estimate(10.0, 20.0, 30.0, curve_s)  # type: ignore[arg-type]  # wrong types too
+
+
+_CURVE: Final = tuple(float(level) for level in range(1, len(LEVELS) + 1))
+
 BROKEN: Final[Mapping[str, Callable[[], Source]]] = {
     "raises": Raising,
     "fickle": Fickle,
@@ -80,5 +87,16 @@ BROKEN: Final[Mapping[str, Callable[[], Source]]] = {
     "decimals": lambda: Constant(_point(Decimal(60))),
     "complex": lambda: Constant(_point(1j)),
     "endless whole number": lambda: Constant(_point(10**400)),
+    "short curve": lambda: Constant(_curved(*_CURVE[:-1])),
+    "long curve": lambda: Constant(_curved(*_CURVE, 99.0)),
+    "falling curve": lambda: Constant(_curved(*reversed(_CURVE))),
+    "nan in the curve": lambda: Constant(_curved(*_CURVE[:7], math.nan, *_CURVE[8:])),
+    "endless curve": lambda: Constant(_curved(*_CURVE[:-1], math.inf)),
+    "curve below zero": lambda: Constant(_curved(-1.0, *_CURVE[1:])),
+    "curve beyond centuries": lambda: Constant(_curved(*_CURVE[:-1], 1e30)),
+    "text in the curve": lambda: Constant(_curved("1", *_CURVE[1:])),
+    "decimals in the curve": lambda: Constant(_curved(Decimal(1), *_CURVE[1:])),
+    "a curve that is none": lambda: Constant(Estimate(1.0, 2.0, 3.0, 4.0)),  # type: ignore[arg-type]
+    "a curve that is a list": lambda: Constant(Estimate(1.0, 2.0, 3.0, list(_CURVE))),  # type: ignore[arg-type]
 }
 """Sources that are dead or absurd, by what is wrong with them."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
-from noljima.model.estimate import LEVELS
-
 Floats = NDArray[np.float64]
+
+_ROUNDING: Final = 1e-12
+_TAIL_PARTS: Final = np.array((0.25, 0.5, 0.75, 1.0))
 
 
 class Distribution:
@@ -15,20 +18,22 @@ class Distribution:
 
     __slots__ = ("cumulative", "log_s")
 
-    def __init__(self, log_s: Floats, weights: Floats) -> None:
-        order = np.argsort(log_s, kind="stable")
-        self.log_s = log_s[order]
-        cumulative = np.cumsum(weights[order])
-        self.cumulative = cumulative / cumulative[-1]
+    def __init__(self, log_s: Floats, cumulative: Floats) -> None:
+        self.log_s = log_s
+        self.cumulative = cumulative
 
     def log_quantiles(self, levels: Floats) -> Floats:
         """Return ln of the smallest run times that are not exceeded with these probabilities."""
-        index = np.searchsorted(self.cumulative, levels - 1e-12)
+        index = self.cumulative.searchsorted(levels - _ROUNDING)
         return self.log_s[np.minimum(index, len(self.log_s) - 1)]
 
-    def compact(self) -> tuple[float, ...]:
-        """Return the quantiles, in seconds, at `LEVELS`."""
-        return tuple(np.exp(self.log_quantiles(np.asarray(LEVELS))).tolist())
+    def with_tail(self, weight: float, log_limit_s: float) -> Distribution:
+        """Leave `weight` for runs that are longer than any point, up to the limit."""
+        longest = self.log_s[-1]
+        return Distribution(
+            np.concatenate([self.log_s, longest + (log_limit_s - longest) * _TAIL_PARTS]),
+            np.concatenate([self.cumulative * (1.0 - weight), 1.0 - weight * (1.0 - _TAIL_PARTS)]),
+        )
 
 
 def censored(points: Distribution, elapsed_log_s: Floats, weight_each: float) -> Distribution:
@@ -36,20 +41,18 @@ def censored(points: Distribution, elapsed_log_s: Floats, weight_each: float) ->
 
     Efron's redistribution to the right ("The two sample problem with censored data", Berkeley
     Symposium 1967), which gives the Kaplan-Meier estimate: the weight of a censored run goes to the
-    points beyond it, in proportion to theirs; where there is none, just beyond itself.
+    points beyond it, in proportion to theirs. A run that has outlived every point tells nothing.
     """
-    log_s = points.log_s
-    weights = np.diff(points.cumulative, prepend=0.0)
-    beyond: list[float] = []
-    for elapsed in np.sort(elapsed_log_s):
-        first = int(np.searchsorted(log_s, elapsed, side="right"))
-        tail = float(weights[first:].sum())
-        if tail > 0.0:
-            weights[first:] *= 1.0 + weight_each / tail
-        else:
-            # It has outlived everything seen: half as long again is the least surprising.
-            beyond.append(float(elapsed) + 0.4)
-    extra = np.asarray(beyond, dtype=np.float64)
-    return Distribution(
-        np.concatenate([log_s, extra]), np.concatenate([weights, np.full(len(extra), weight_each)])
-    )
+    elapsed = np.sort(elapsed_log_s)
+    first = points.log_s.searchsorted(elapsed, side="right")
+    first = first[first < len(points.log_s)]
+    below = np.concatenate(([0.0], points.cumulative))
+    factor, factors = 1.0, [1.0]
+    for tail in (1.0 - below[first]).tolist():
+        # What lies beyond has taken in all the runs before this one already.
+        factor += weight_each / max(tail, _ROUNDING)
+        factors.append(factor)
+    ends = np.concatenate(([0], first, [len(points.log_s)]))
+    weights = np.diff(below) * np.repeat(factors, np.diff(ends))
+    cumulative = weights.cumsum()
+    return Distribution(points.log_s, cumulative / cumulative[-1])

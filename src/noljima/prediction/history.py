@@ -2,182 +2,295 @@
 
 A back-off mixture: the last 24 run times under each of eleven keys, from the most specific (user,
 name template, GPUs, limit) to all jobs. Going from specific to general, each key keeps the share
-n / (n + theta) of what is left, as the tables of a Chinese restaurant do (Teh, "A hierarchical
+n / (n + trust) of what is left, as the tables of a Chinese restaurant do (Teh, "A hierarchical
 Bayesian language model based on Pitman-Yor processes", ACL 2006): much seen, much believed.
 
-Two experts read the same runs: one believes that run times repeat, the other that the share of the
-user's limit does. Per user they are weighted by how well their quantiles did lately, and the level
-at which the mixture is read is calibrated by `calibration`.
+Experts read the same past: one believes that run times repeat, another that the share of the user's
+limit does, others know one number each (`points`). Per user they are weighted by how well their
+quantiles did lately, and the level at which the mixture is read is calibrated by `calibration`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from noljima.model.estimate import Estimate
+from noljima.model import bounds
+from noljima.model.estimate import LEVELS, Estimate
 from noljima.model.job import Job
 from noljima.model.resources import JobId
 from noljima.prediction.calibration import TAUS, AdaptiveLevels
 from noljima.prediction.distribution import Distribution, Floats, censored
-from noljima.prediction.experts import ExpertWeights, pinball
-from noljima.prediction.rings import Rings
+from noljima.prediction.experts import Belief, ExpertWeights, distributions, mixture, pinball
+from noljima.prediction.parts import RUN, SHARE, Parts
+from noljima.prediction.points import POINT_EXPERTS
+from noljima.prediction.rings import Key, Rings, Rows
+from noljima.prediction.saved import HistoryState, PendingState, packed, unpacked
 from noljima.prediction.source import limit_of
 from noljima.prediction.templates import template_of
 
-_HALF_LIFE_S: Final = 14 * 86400.0
-_THETAS: Final = (4.0, 2.0)
-"""How much a key must have seen to be believed half: for run times, and for shares of the limit."""
-_TAIL: Final = 0.03
-"""Weight between the longest run seen and the limit: the next one may always be the longest."""
-_TAIL_PARTS: Final = np.array((0.25, 0.5, 0.75, 1.0))
+KEYS_MAX: Final = 100_000
+"""Keys that are kept, some 60 MB of them; of more, the half that was used last stays."""
 _PRIOR_LOG_SHARES: Final = np.log(np.array((0.02, 0.1, 0.3, 0.6, 1.0)))
 """What is believed of a job that nothing is known of: spread over its limit."""
+_NAME: Final = 3
+"""The place, among a job's keys, of user and name alone."""
 _SIBLINGS_MAX: Final = 8
-_SIBLING_KEY: Final = 1
-"""The place, among a job's keys, of the one that it shares with its siblings."""
 _SIBLING_WEIGHT: Final = 0.05
 """What one running sibling counts against the mixture's 1."""
+_TAUS: Final = np.array(TAUS)
+_AT: Final = [LEVELS.index(tau) for tau in TAUS]
+
+Shape = tuple[str, str, str, int, float | None]
+"""What jobs are alike by: user, name, template of the name, thousandths of GPUs, limit."""
+
+
+class _Rows(NamedTuple):
+    """Where the past of a job is kept, from what is most like it to what all jobs share."""
+
+    alike: Rows
+    """By the template of its name."""
+    same: Rows
+    """By its very name first."""
+    told: Rows
+    """Where its own run will be remembered."""
 
 
 class _Pending:
     """What was said of a job that has not ended, to learn from how it ends."""
 
-    __slots__ = ("expert_log_s", "keys", "quantiles_s", "started_s")
+    __slots__ = ("expert_log_s", "features", "quantiles_s", "shape")
 
     def __init__(
-        self, keys: tuple[Hashable, ...], quantiles_s: Floats, expert_log_s: list[Floats]
+        self, shape: Shape, quantiles_s: Floats, expert_log_s: Floats, features: list[Floats]
     ) -> None:
-        self.keys = keys
+        self.shape = shape
         self.quantiles_s = quantiles_s
         self.expert_log_s = expert_log_s
-        self.started_s: float | None = None
+        self.features = features
 
 
 class History:
     """Learns from every finished job and predicts the next; see the module."""
 
-    def __init__(self) -> None:
+    def __init__(self, parts: Parts | None = None) -> None:
+        self.parts = parts = parts or Parts()
         self._rings = Rings()
+        self._rows: dict[Shape, _Rows] = {}
         self._levels = AdaptiveLevels()
-        self._experts = ExpertWeights(count=len(_THETAS))
+        self._weights = ExpertWeights(count=len(parts.experts))
+        self._points = {
+            name: POINT_EXPERTS[name]() for name in parts.experts if name in POINT_EXPERTS
+        }
+        self._errors = {name: Rings() for name in self._points}
         self._pending: dict[JobId, _Pending] = {}
-        self._running: dict[Hashable, dict[JobId, float]] = {}
+        self._running: dict[Shape, dict[JobId, float]] = {}
         self._now_s = 0.0
 
     def predict(self, job: Job, oracle_s: float | None) -> Estimate:  # noqa: ARG002 - not clairvoyant
         """Return calibrated quantiles, with the whole distribution in short."""
-        keys = _keys(job)
+        shape = self._shape(job)
         log_limit_s = math.log(max(limit_of(job), 1.0))
-        experts = self._expert_distributions(keys, log_limit_s)
-        mixture = self._mixed(job, experts, log_limit_s)
-        mixture = self._with_siblings(keys[_SIBLING_KEY], mixture)
-        log_s = np.maximum.accumulate(mixture.log_quantiles(self._levels.levels))
-        quantiles_s = np.exp(np.minimum(log_s, log_limit_s))
-        taus = np.array(TAUS)
-        self._pending[job.id] = _Pending(
-            keys, quantiles_s, [expert.log_quantiles(taus) for expert in experts]
-        )
+        features = [
+            expert.features(job, log_limit_s, self._now_s) for expert in self._points.values()
+        ]
+        # 1. What each expert believes, over the points of all of them.
+        experts = distributions(self._beliefs(job, shape, log_limit_s, features), log_limit_s)
+        # 2. Joined, with room for longer runs than any, and with what running siblings tell.
+        mixed = mixture(experts, self._weights.of(job.user))
+        mixed = mixed.with_tail(self.parts.tail, log_limit_s)
+        mixed = self._with_siblings(shape, mixed)
+        # 3. Read where it covers what it says.
+        curve_s = np.minimum(np.exp(mixed.log_quantiles(self._levels.curve)), limit_of(job))
+        quantiles_s = curve_s[_AT]
+        expert_log_s = np.array([expert.log_quantiles(_TAUS) for expert in experts])
+        self._pending[job.id] = _Pending(shape, quantiles_s, expert_log_s, features)
         q50_s, q80_s, q95_s = quantiles_s.tolist()
-        return Estimate(q50_s, q80_s, q95_s, mixture.compact())
+        return Estimate(q50_s, q80_s, q95_s, tuple(curve_s.tolist()))
 
     def advance(self, at_s: float) -> None:
         """Take note of the time."""
-        self._now_s = at_s
+        self._now_s = float(at_s)
 
     def started(self, job: Job) -> None:
         """Take note that a job runs: it tells its siblings something from now on."""
         pending = self._pending.get(job.id)
         if pending is not None:
-            self._running.setdefault(pending.keys[_SIBLING_KEY], {})[job.id] = self._now_s
+            self._running.setdefault(_kind(pending.shape), {})[job.id] = self._now_s
 
     def stopped(self, job: Job) -> None:
         """Take note that a job no longer runs, whatever the reason."""
         pending = self._pending.get(job.id)
         if pending is None:
             return
-        siblings = self._running.get(pending.keys[_SIBLING_KEY])
+        kind = _kind(pending.shape)
+        siblings = self._running.get(kind)
         if siblings is not None and siblings.pop(job.id, None) is not None and not siblings:
-            del self._running[pending.keys[_SIBLING_KEY]]
+            del self._running[kind]
 
     def learn(self, job: Job, run_s: float) -> None:
         """Remember a finished run, judge the experts by it and calibrate."""
+        bounds.seconds("run_s", run_s)
         self.stopped(job)
         pending = self._pending.pop(job.id, None)
-        keys = _keys(job) if pending is None else pending.keys
+        shape = self._shape(job) if pending is None else pending.shape
         log_s = math.log(max(run_s, 1.0))
         log_limit_s = math.log(max(limit_of(job), 1.0))
-        for key in keys:
-            self._rings.add(key, log_s, log_limit_s, self._now_s)
-        if pending is not None:
+        self._rings.add(self._rows_of(shape).told, log_s, log_limit_s, self._now_s)
+        if len(self._rings) > KEYS_MAX:
+            self._rings = self._rings.newest(KEYS_MAX // 2)
+            self._rows.clear()
+        if pending is None:
+            return
+        if self.parts.calibrated:
             self._levels.learn(run_s, pending.quantiles_s)
-            taus = np.array(TAUS)
-            losses = [pinball(taus, log_s, quantiles) for quantiles in pending.expert_log_s]
-            self._experts.learn(job.user, np.array(losses))
+        self._weights.learn(job.user, pinball(_TAUS, log_s, pending.expert_log_s))
+        for (name, expert), features in zip(self._points.items(), pending.features, strict=True):
+            error = log_s - expert.log_s(features)
+            errors = self._errors[name]
+            errors.add(errors.rows_of(_error_keys(job)), error, 0.0, self._now_s)
+            expert.learn(job, features, log_s, self._now_s)
 
     def forget(self, job: Job) -> None:
         """Drop what was said of a job that will never run."""
         self.stopped(job)
         self._pending.pop(job.id, None)
 
-    def _expert_distributions(
-        self, keys: tuple[Hashable, ...], log_limit_s: float
-    ) -> list[Distribution]:
-        rings = self._rings
-        rows = rings.rows_of(keys)
-        weights = rings.weights(rows, self._now_s, _HALF_LIFE_S)
-        seen = weights.sum(axis=1)
-        filled = weights.ravel() > 0.0
-        # The two experts: the run time itself, and its share of the limit times this job's limit.
-        log_s = rings.log_s[rows]
-        points = (log_s, log_s - rings.log_limit_s[rows] + log_limit_s)
-        experts: list[Distribution] = []
-        for values, theta in zip(points, _THETAS, strict=True):
-            kept = seen / (seen + theta)
-            left = np.cumprod(np.concatenate([[1.0], 1.0 - kept]))
-            scale = left[:-1] * kept / np.maximum(seen, 1e-12)
-            prior = np.full(len(_PRIOR_LOG_SHARES), left[-1] / len(_PRIOR_LOG_SHARES))
-            experts.append(
-                Distribution(
-                    np.minimum(
-                        np.concatenate([values.ravel()[filled], log_limit_s + _PRIOR_LOG_SHARES]),
-                        log_limit_s,
-                    ),
-                    np.concatenate([(weights * scale[:, None]).ravel()[filled], prior]),
-                )
+    def save(self) -> bytes:
+        """Return everything it knows as bytes; the same events always give the same bytes."""
+        pending = [
+            PendingState(
+                id_,
+                told.shape,
+                tuple(told.quantiles_s.tolist()),
+                [tuple(row) for row in told.expert_log_s.tolist()],
+                [column.tolist() for column in told.features],
             )
-        return experts
-
-    def _mixed(self, job: Job, experts: list[Distribution], log_limit_s: float) -> Distribution:
-        """Join the experts by their weights, and leave something for longer runs than any seen."""
-        shares = self._experts.of(job.user) * (1.0 - _TAIL)
-        log_s = [expert.log_s for expert in experts]
-        longest = max(float(points[-1]) for points in log_s)
-        tail = longest + (log_limit_s - longest) * _TAIL_PARTS
-        weights = [
-            np.diff(expert.cumulative, prepend=0.0) * share
-            for expert, share in zip(experts, shares, strict=True)
+            for id_, told in self._pending.items()
         ]
-        return Distribution(
-            np.concatenate([*log_s, tail]),
-            np.concatenate([*weights, np.full(len(tail), _TAIL / len(tail))]),
+        running = [one for siblings in self._running.values() for one in siblings.items()]
+        return packed(
+            HistoryState(
+                parts=self.parts,
+                now_s=self._now_s,
+                levels=self._levels.state(),
+                rings=self._rings.state(),
+                weights=self._weights.state(),
+                points={name: expert.state() for name, expert in self._points.items()},
+                errors={name: errors.state() for name, errors in self._errors.items()},
+                pending=pending,
+                running=running,
+            )
         )
 
-    def _with_siblings(self, key: Hashable, mixture: Distribution) -> Distribution:
-        siblings = self._running.get(key)
+    @classmethod
+    def load(cls, data: bytes) -> History:
+        """Build a history that goes on where the one that was saved has stopped."""
+        state = unpacked(data)
+        history = cls(state.parts)
+        history._now_s = state.now_s
+        history._levels = AdaptiveLevels(state.levels)
+        history._rings = Rings.restored(state.rings)
+        history._weights.restore(state.weights)
+        for name, expert in history._points.items():
+            expert.restore(state.points[name])
+            history._errors[name] = Rings.restored(state.errors[name])
+        for told in state.pending:
+            history._pending[told.job] = _Pending(
+                told.shape,
+                np.array(told.quantiles_s),
+                np.array(told.expert_log_s),
+                [np.array(column) for column in told.features],
+            )
+        for id_, began_s in state.running:
+            kind = _kind(history._pending[id_].shape)
+            history._running.setdefault(kind, {})[id_] = began_s
+        return history
+
+    def _shape(self, job: Job) -> Shape:
+        template = template_of(job.name) if self.parts.templates else job.name
+        limit_s = None if job.limit_s is None else float(job.limit_s)
+        return job.user, job.name, template, job.gang.gpu_milli, limit_s
+
+    def _rows_of(self, shape: Shape) -> _Rows:
+        """Return the rows of jobs that are alike, made the first time."""
+        rows = self._rows.get(shape)
+        if rows is None:
+            user, name, template, gpus, limit_s = shape
+            alike = self._rings.rows_of(_keys(user, template, gpus, limit_s))
+            same = alike
+            if name != template:
+                own = self._rings.rows_of(_keys(user, name, gpus, limit_s)[: _NAME + 1])
+                same = np.concatenate((own, alike[1:2], alike[_NAME + 1 :]))
+            rows = self._rows[shape] = _Rows(alike, same, np.union1d(alike, same))
+        return rows
+
+    def _beliefs(
+        self, job: Job, shape: Shape, log_limit_s: float, features: list[Floats]
+    ) -> list[Belief]:
+        """Return what each expert believes, in the order of `parts.experts`."""
+        rings, known = self._rings, self._rows_of(shape)
+        # Once the very name has run, its own runs come first, and its template's further behind.
+        rows = known.same if rings.seen[known.same[_NAME]] else known.alike
+        log_prior_s = log_limit_s + _PRIOR_LOG_SHARES
+        weights, prior, filled = self._backed_off(rings, rows)
+        log_s = rings.log_s.take(rows, axis=0)[filled]
+        beliefs: dict[str, Belief] = {
+            RUN: (np.concatenate((log_s, log_prior_s)), np.concatenate((weights, prior)))
+        }
+        if SHARE in self.parts.experts:
+            scaled = log_s - rings.log_limit_s.take(rows, axis=0)[filled] + log_limit_s
+            beliefs[SHARE] = (np.concatenate((scaled, log_prior_s)), beliefs[RUN][1])
+        for (name, expert), seen in zip(self._points.items(), features, strict=True):
+            errors = self._errors[name]
+            rows = errors.rows_of(_error_keys(job))
+            weights, prior, filled = self._backed_off(errors, rows)
+            point = expert.log_s(seen)
+            beliefs[name] = (
+                np.concatenate((point + errors.log_s[rows][filled], log_prior_s)),
+                np.concatenate((weights, prior)),
+            )
+        return [beliefs[name] for name in self.parts.experts]
+
+    def _backed_off(self, rings: Rings, rows: Rows) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """Return what each value in these rows counts, what the prior's points do, and which are.
+
+        The rows go from specific to general.
+        """
+        weights = rings.weights(rows, self._now_s, self.parts.half_life_s)
+        trust, left = self.parts.trust, 1.0
+        scales: list[float] = []
+        for seen in weights.sum(axis=1).tolist():
+            scales.append(left / (seen + trust) if seen else 0.0)
+            left *= trust / (seen + trust) if seen else 1.0
+        filled = weights > 0.0
+        prior = np.full(len(_PRIOR_LOG_SHARES), left / len(_PRIOR_LOG_SHARES))
+        return (weights * np.array(scales)[:, None])[filled], prior, filled
+
+    def _with_siblings(self, shape: Shape, mixed: Distribution) -> Distribution:
+        siblings = self._running.get(_kind(shape)) if self.parts.siblings else None
         if not siblings:
-            return mixture
+            return mixed
         began_s = np.array(list(siblings.values())[-_SIBLINGS_MAX:])
-        return censored(mixture, np.log(np.maximum(self._now_s - began_s, 1.0)), _SIBLING_WEIGHT)
+        elapsed_s = np.maximum(self._now_s - began_s, 1.0)
+        return censored(mixed, np.log(elapsed_s), _SIBLING_WEIGHT)
 
 
-def _keys(job: Job) -> tuple[Hashable, ...]:
+def _kind(shape: Shape) -> Shape:
+    """Return what a job shares with its siblings: user, template and GPUs."""
+    user, _, template, gpus, _ = shape
+    return user, "", template, gpus, None
+
+
+def _error_keys(job: Job) -> tuple[Key, ...]:
+    return ("user", job.user), ("all",)
+
+
+def _keys(user: str, name: str, gpus: int, limit_s: float | None) -> tuple[Key, ...]:
     """Return the keys of a job, from the most specific to the one that all jobs share."""
-    user, name = job.user, template_of(job.name)
-    gpus, limit_s = job.gang.gpu_milli, job.limit_s
     return (
         ("user name gpus limit", user, name, gpus, limit_s),
         ("user name gpus", user, name, gpus),

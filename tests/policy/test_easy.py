@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from noljima.engine import Engine
 from noljima.model.estimate import Estimate
-from noljima.model.job import Job
+from noljima.model.job import Job, Priority
 from noljima.prediction.source import Guarded, Source
 from noljima.prediction.sources import source_of
 from noljima.runtime.ports import Sink
@@ -135,3 +135,24 @@ def test_what_ends_as_expected_is_free_before_the_submissions_of_that_second() -
 
     assert talk.submit(job("late", 2)) == []
     assert talk.finish("ends") == ["start head"]
+
+
+def test_an_urgent_job_takes_the_place_of_the_head_and_moves_its_reservation() -> None:
+    talk = Conversation("easy", gpus=4)
+    talk.submit(job("runs", 4, limit_s=10.0), job("head", 4, limit_s=50.0))
+
+    assert talk.engine.reservation is not None
+    assert (talk.engine.reservation.ticket.job.id, talk.engine.reservation.start_s) == (
+        "head",
+        10.0,
+    )
+
+    talk.at(5.0).submit(job("urgent", 4, limit_s=30.0, priority=Priority.URGENT))
+
+    assert talk.engine.reservation.ticket.job.id == "urgent"
+    assert talk.at(10.0).finish("runs") == ["start urgent"]
+    assert talk.engine.reservation is not None
+    assert (talk.engine.reservation.ticket.job.id, talk.engine.reservation.start_s) == (
+        "head",
+        40.0,
+    )

@@ -59,8 +59,8 @@ def test_a_torn_slot_leaves_the_other(
 def test_a_turned_bit_is_never_believed(tmp_path: Path) -> None:
     path = anchored(tmp_path / "anchor", *HEADS[:4])
     content = path.read_bytes()
-    for at in (*range(256), *range(4096, 4096 + 256)):
-        for bit in (1, 8, 128):
+    for at in (*range(0, 256, 3), *range(4096, 4096 + 256, 3)):
+        for bit in (1, 128):
             spoiled = bytearray(content)
             spoiled[at] ^= bit
             path.write_bytes(spoiled)

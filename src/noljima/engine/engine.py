@@ -483,7 +483,7 @@ class Engine:
             return
         self.state.ends.remove(ticket)
         ticket.fill_s, ticket.corrections = self.estimates.correct(
-            ticket.job, ticket.estimate.at(self.policy.fill_tau), ticket.corrections, worked_s
+            ticket.job, ticket.estimate, self.policy.fill_tau, ticket.corrections, worked_s
         )
         ticket.expected_end_s = ticket.start_s + ticket.remaining_s()
         self.state.ends.add(ticket)

@@ -15,6 +15,7 @@ from noljima.model.estimate import LEVELS, Estimate
 from noljima.model.job import Job
 from noljima.model.phase import Phase
 from noljima.prediction.correction import corrected_s
+from noljima.prediction.residual import residual_s
 
 UNLIMITED_S: Final = 14 * 86400.0
 """Stands for the limit of a job that has none: the longest limit that sites commonly allow."""
@@ -121,10 +122,16 @@ class Guarded:
         return self._heard(job, worked_s, lambda heard: heard.reconsidered(job, worked_s))
 
     def correct(
-        self, job: Job, first_s: float, corrections: int, ran_s: float
+        self, job: Job, estimate: Estimate, tau: float, corrections: int, ran_s: float
     ) -> tuple[float, int]:
-        """Return a new run time for a job that has outlived its estimate, and the steps used."""
-        return corrected_s(first_s, corrections, limit_of(job), ran_s)
+        """Return a new run time for a job that has outlived its estimate, and the steps used.
+
+        The quantile `tau` of what is left of the distribution, where the estimate tells it whole;
+        else the published steps.
+        """
+        if len(estimate.curve_s) == len(LEVELS):
+            return residual_s(estimate.curve_s, tau, limit_of(job), ran_s), corrections + 1
+        return corrected_s(estimate.at(tau), corrections, limit_of(job), ran_s)
 
     def learn(self, job: Job, run_s: float) -> None:
         """Pass a finished run on; a source that cannot learn it is counted, not believed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,3 +34,5 @@ def _workshop(*, cgroups: bool) -> Iterator[Workshop]:
         assert made.left() == []
     finally:
         made.clear()
+        # A test may have gone deeper.
+        shutil.rmtree(state, ignore_errors=True)

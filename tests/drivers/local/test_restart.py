@@ -211,7 +211,10 @@ def test_a_second_scheduler_on_the_same_state_is_refused(workshop: Workshop) -> 
     adopted(workshop, [])  # It tidies up.
 
 
-@pytest.mark.parametrize("seed", range(10))
+SEEDS = [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 30))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_killed_at_any_moment_no_gang_runs_twice_or_by_halves(
     any_workshop: Workshop, seed: int
 ) -> None:

@@ -130,6 +130,8 @@ def test_beyond_the_reserve_nothing_is_acknowledged_and_the_same_can_be_tried_ag
 
         written = asyncio.run(run())
     assert events_of(disk / "state") == written
+    # What was refused has left no trace in the tables' sum either.
+    State.open(disk / "state", full=True, sizes=SIZES).close()
 
 
 def test_a_state_opens_on_a_full_disk(disk: Path) -> None:
@@ -206,6 +208,22 @@ def test_without_a_small_disk_sqlite_s_own_limit_shows_the_same(
         last = asyncio.run(run())
     assert last > 10
     assert events_of(tmp_path / "state") == [finished(number) for number in range(1, last)]
+
+
+def test_what_was_refused_leaves_no_trace_in_the_sum_of_the_tables(tmp_path: Path) -> None:
+    with State.create(tmp_path / "state", header(), sizes=SIZES) as state:
+        pages = state._connection.execute("PRAGMA page_count").fetchone()[0]
+        state._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+
+        async def run() -> None:
+            with pytest.raises(StateError):
+                await state.append(finished(1), (), [PutItem("s", "large", bytes(99_999))])
+            state._connection.execute("PRAGMA max_page_count = 100000")
+            await state.append(finished(1), (), [PutItem("s", "small", b"x")])
+
+        asyncio.run(run())
+    with State.open(tmp_path / "state", full=True, sizes=SIZES) as state, state.reader() as reader:
+        assert reader.items("s") == {"small": b"x"}
 
 
 _LIMITED = """

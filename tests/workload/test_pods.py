@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from noljima.model.events import Outcome
 from noljima.model.resources import JobId, Resources
-from noljima.workload import pods
+from noljima.workload import openb, pods
 from noljima.workload.files import TraceError
 from noljima.workload.trace import TraceJob
 
@@ -75,7 +75,7 @@ def test_a_failed_pod_failed(write_file: WriteFile) -> None:
         ("pod,1000,1024,1,1000,,LS,Running,10,5,", "run_s: -5.0 is outside"),
         ("pod,1000,1024,1,1000,,LS,Running,10,,", "deletion_time: '' is not a whole number"),
         (",1000,1024,1,1000,,LS,Running,0,10,0", "job id: '' is not 1 to 256"),
-        ("pod,1000", "has 2 fields; the first line has 11"),
+        ("pod,1000", "row: 2 is not the 11 fields of line 1"),
     ],
 )
 def test_a_row_that_cannot_be_a_job_is_reported(
@@ -91,7 +91,7 @@ def test_a_row_that_cannot_be_a_job_is_reported(
 def test_a_list_without_times_is_no_trace(write_file: WriteFile) -> None:
     path = write_file("name,cpu_milli,memory_mib,num_gpu,gpu_milli\npod,1000,1024,1,1000\n")
 
-    with pytest.raises(TraceError, match="it has no column creation_time, deletion_time"):
+    with pytest.raises(TraceError, match="has no column creation_time, deletion_time"):
         pods.read(path)
 
 
@@ -113,3 +113,20 @@ def test_any_file_is_read_or_refused(write_file: WriteFile, content: bytes) -> N
     except TraceError:
         return
     assert trace.source
+
+
+AMOUNTS = st.sampled_from(["0", "1", "2", "460", "1000", "1500", "2000.0", "-1", "", "x", "9" * 20])
+
+
+@given(st.lists(st.tuples(AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS), min_size=1, max_size=8))
+def test_a_pod_is_the_same_gang_for_packing_and_in_a_trace(
+    write_file: WriteFile, amounts: list[tuple[str, str, str, str]]
+) -> None:
+    lines = [
+        f"pod-{number},{','.join(row)},T4,LS,Running,0,10,0" for number, row in enumerate(amounts)
+    ]
+    path = write_file(COLUMNS + "\n".join(["pod-good,1,1,1,500,,LS,Running,0,10,0", *lines]))
+    trace, listing = pods.read(path), openb.read_pods(path)
+
+    assert [entry.job.gang for entry in trace.jobs] == list(listing)
+    assert trace.problems == listing.problems

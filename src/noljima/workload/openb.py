@@ -6,8 +6,7 @@ the same files as a trace with times.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -17,19 +16,18 @@ import numpy as np
 from noljima.model import bounds
 from noljima.model.bounds import InvalidFieldError
 from noljima.model.node import GPUS_PER_NODE_MAX, Node
-from noljima.model.resources import GPU, Gang, NodeId, Resources, TaskGroup
+from noljima.model.resources import Gang, NodeId
 from noljima.workload.chance import Chance
 from noljima.workload.draft import PROBLEMS_KEPT
-from noljima.workload.files import TraceError, numbered_lines, open_text
+from noljima.workload.files import TraceError
+from noljima.workload.rows import POD_COLUMNS, Row, pod_gang, read_rows, whole
 from noljima.workload.trace import Problem
 
 NODE_COLUMNS: Final = ("sn", "cpu_milli", "memory_mib", "gpu", "model")
-POD_COLUMNS: Final = ("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli")
 PODS_MAX: Final = 4_000_000
 """More than that tell nothing new and fill the memory."""
 
 Item = TypeVar("Item")
-Row = Mapping[str, str]
 
 
 class Listing(msgspec.Struct, Generic[Item], frozen=True):
@@ -60,7 +58,7 @@ def read_nodes(path: Path | str, *, strict: bool = False) -> Listing[Node]:
 
 def read_pods(path: Path | str, *, strict: bool = False) -> Listing[Gang]:
     """Read the pods, each a gang of one worker."""
-    return _read(path, POD_COLUMNS, _pod, strict=strict)
+    return _read(path, POD_COLUMNS, pod_gang, strict=strict)
 
 
 def shuffled(nodes: Sequence[Node], seed: int) -> list[Node]:
@@ -119,73 +117,29 @@ def _read(
     items: list[Item] = []
     problems: list[Problem] = []
     count = 0
-    with open_text(path) as text:
-        lines = numbered_lines(text, path)
-        header = _header(path, next(lines, (1, ""))[1], columns)
-        for line, words in lines:
-            if not words.strip():
-                continue
-            try:
-                items.append(build(_fields(header, words)))
-            except InvalidFieldError as error:
-                if strict:
-                    raise TraceError(path, str(error), line=line) from None
-                count += 1
-                if count <= PROBLEMS_KEPT:
-                    problems.append(Problem(line, str(error)))
+
+    def take(line: int, row: Row) -> None:  # noqa: ARG001 - an item has no line
+        items.append(build(row))
+
+    def refuse(line: int, words: str) -> None:
+        nonlocal count
+        if strict:
+            raise TraceError(path, words, line=line) from None
+        count += 1
+        if count <= PROBLEMS_KEPT:
+            problems.append(Problem(line, words))
+
+    read_rows(path, columns, take, refuse)
     if not items:
         raise TraceError(path, "has no row that could be used")
     return Listing(tuple(items), tuple(problems), count)
 
 
-def _header(path: Path | str, words: str, columns: Sequence[str]) -> tuple[str, ...]:
-    found = tuple(column.strip() for column in words.split(","))
-    missing = [column for column in columns if column not in found]
-    if missing:
-        raise TraceError(path, f"has no column {', '.join(missing)}", line=1)
-    return found
-
-
-def _fields(header: Sequence[str], words: str) -> Row:
-    fields = [field.strip() for field in words.split(",")]
-    if len(fields) != len(header):
-        raise InvalidFieldError("row", len(fields), f"is not the {len(header)} fields of line 1")
-    return dict(zip(header, fields, strict=True))
-
-
 def _node(row: Row) -> Node:
     return Node(
         id=NodeId(row["sn"]),
-        gpus=_whole(row, "gpu", GPUS_PER_NODE_MAX),
+        gpus=whole(row, "gpu", GPUS_PER_NODE_MAX),
         gpu_type=row["model"],
-        cpu_milli=_whole(row, "cpu_milli", bounds.CPU_MILLI_MAX - 1),
-        memory_mib=_whole(row, "memory_mib", bounds.MEMORY_MIB_MAX - 1),
+        cpu_milli=whole(row, "cpu_milli", bounds.CPU_MILLI_MAX - 1),
+        memory_mib=whole(row, "memory_mib", bounds.MEMORY_MIB_MAX - 1),
     )
-
-
-def _pod(row: Row) -> Gang:
-    gpus = _whole(row, "num_gpu", bounds.GPU_COUNT_MAX)
-    share = _whole(row, "gpu_milli", GPU)
-    if gpus > 1 and share != GPU:
-        raise InvalidFieldError("gpu_milli", share, f"is not {GPU} for each of {gpus} GPUs")
-    each = Resources(
-        gpu_milli=gpus * share,
-        cpu_milli=_whole(row, "cpu_milli", bounds.CPU_MILLI_MAX),
-        memory_mib=_whole(row, "memory_mib", bounds.MEMORY_MIB_MAX),
-    )
-    types = tuple(part for part in row.get("gpu_spec", "").split("|") if part)
-    return _gang(each, types)
-
-
-@lru_cache(maxsize=65_536)
-def _gang(each: Resources, gpu_types: tuple[str, ...]) -> Gang:
-    return Gang((TaskGroup(workers=1, each=each, gpu_types=gpu_types),))
-
-
-def _whole(row: Row, column: str, high: int) -> int:
-    """Read a whole number of the row."""
-    words = row[column]
-    digits = words.removesuffix(".0")
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 15):
-        raise InvalidFieldError(column, words, "is not a whole number of 0 or more")
-    return bounds.whole(column, int(digits), low=0, high=high)

@@ -21,7 +21,8 @@ from noljima.model.resources import NodeId
 from noljima.placement.pool import Pool
 from noljima.placement.space import Space
 from noljima.policy.presets import policy_of
-from noljima.prediction.sources import source_of
+from noljima.prediction.source import Source
+from noljima.prediction.sources import listening, source_of
 from noljima.runtime.loop import run
 from noljima.runtime.ports import Journal, Sink
 from noljima.workload.trace import Trace
@@ -41,10 +42,10 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings = Settings()
 
 
-def build_engine(spec: EngineSpec) -> Engine:
-    """Build a new engine as specified."""
+def build_engine(spec: EngineSpec, source: Source | None = None) -> Engine:
+    """Build a new engine as specified; a source that is given takes the place of the one named."""
     space = build_space(spec.space, spec.placement)
-    source = source_of(spec.estimates, spec.seed)
+    source = source_of(spec.estimates, spec.seed) if source is None else listening(source)
     return Engine(policy_of(spec.policy, spec.settings), source, space, spec.settings)
 
 

@@ -235,3 +235,75 @@ def test_a_pipe_gets_plain_text(noljima: Run, day: Path) -> None:
 
     assert "\x1b" not in result.stdout
     assert result.stderr == ""
+
+
+# --- What was learned ---
+
+
+def test_what_a_run_has_learned_can_begin_another(noljima: Run, day: Path, tmp_path: Path) -> None:
+    state = tmp_path / "new" / "day.history"
+    options = ("simulate", day, "--nodes", 2, "--policy", "easy-sjbf", "--estimates", "history")
+    plain, first = noljima(*options, "--json", "-"), noljima(*options, "--history-out", state)
+    again = noljima(*options, "--history-in", state, "--json", "-")
+
+    assert [result.exit_code for result in (plain, first, again)] == [0, 0, 0], again.stderr
+    assert state.read_bytes().startswith(b"noljima-history 1 ")
+    waits = [json.loads(result.stdout)["runs"][0]["mean_wait_s"] for result in (plain, again)]
+    assert waits[0] != waits[1]
+
+
+def test_the_same_run_writes_the_same_history(noljima: Run, day: Path, tmp_path: Path) -> None:
+    options = ("simulate", day, "--nodes", 2, "--policy", "easy", "--estimates", "history")
+    for name in ("one", "two"):
+        assert noljima(*options, "--history-out", tmp_path / name).exit_code == 0
+
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            ("--policy", "easy", "--estimates", "limit", "--history-out", "x"),
+            "--history-out needs --estimates history",
+        ),
+        (("--estimates", "history", "--history-in", "nothing"), "No such file"),
+        (
+            (
+                "--estimates",
+                "history",
+                "--policy",
+                "easy",
+                "--policy",
+                "fair",
+                "--history-out",
+                "x",
+            ),
+            "--history-out takes one --policy",
+        ),
+        (
+            ("--estimates", "history", "--policy", "easy", "--history-in", "x", "--journal", "y"),
+            "--history-in and --journal exclude each other",
+        ),
+    ],
+)
+def test_a_history_that_cannot_be_used_is_refused(
+    noljima: Run, day: Path, options: tuple[str, ...], words: str
+) -> None:
+    result = noljima("simulate", day, "--nodes", 2, *options)
+
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_a_damaged_history_is_refused_before_the_run(
+    noljima: Run, day: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "day.history"
+    options = ("simulate", day, "--nodes", 2, "--policy", "easy", "--estimates", "history")
+    noljima(*options, "--history-out", state)
+    state.write_bytes(state.read_bytes()[:-1])
+    result = noljima(*options, "--history-in", state)
+
+    assert result.exit_code == 2
+    assert "history: 'state' is damaged" in result.stderr

@@ -172,3 +172,21 @@ def test_a_state_says_in_its_first_line_what_it_is() -> None:
     assert head.decode() == (
         f"noljima-history {saved.VERSION} {hashlib.sha256(payload).hexdigest()}"
     )
+
+
+@pytest.mark.parametrize("begin_s", [0.0, 1e9])
+def test_a_new_run_begins_with_what_was_learned_and_without_the_jobs(begin_s: float) -> None:
+    before = lived(100, ALL)
+    history = History.load(before.save())
+    history.begin_anew(begin_s)
+    found = history.predict(job(8), None)
+
+    assert len(history._pending) == 1
+    assert not history._running
+    if begin_s == 0.0:
+        # Moved as a whole: a run of the last minute is one of the last minute still.
+        assert history._rings.at_s.max() <= 0.0
+        before.advance(90.0 * 99)
+        # The model that knows the hour of the day, and the siblings, are of another run.
+        assert found.q95_s == pytest.approx(before.predict(job(8), None).q95_s, rel=0.5)
+    assert History.load(history.save()).save() == history.save()

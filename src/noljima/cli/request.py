@@ -26,7 +26,7 @@ _NEEDS: Final = {
     "node_repair": "node_mtbf",
 }
 _NO_POOL: Final = ("placement", "node_mtbf")
-_ONE_RUN: Final = ("schedule_to", "journal_to")
+_ONE_RUN: Final = ("schedule_to", "journal_to", "history_out")
 _OPTIONS: Final = {"schedule_to": "schedule", "journal_to": "journal"}
 
 
@@ -63,6 +63,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     schedule_to: Path | None = None
     save_trace: Path | None = None
     journal_to: Path | None = None
+    history_in: Path | None = None
+    history_out: Path | None = None
 
     def outputs(self) -> list[Output]:
         """List the files that will be written."""
@@ -72,6 +74,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
             "--schedule": self.schedule_to,
             "--save-trace": self.save_trace,
             "--journal": self.journal_to,
+            "--history-out": self.history_out,
         }
         wanted = [Output(option, path) for option, path in files.items() if path is not None]
         if self.report_to is not None:
@@ -80,7 +83,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     def inputs(self) -> list[Path]:
         """List the files that will be read."""
-        return [path for path in (self.trace, self.cluster, self.settings) if path is not None]
+        paths = (self.trace, self.cluster, self.settings, self.history_in)
+        return [path for path in paths if path is not None]
 
 
 def request_of(options: Mapping[str, object]) -> Request:
@@ -96,11 +100,20 @@ def request_of(options: Mapping[str, object]) -> Request:
         for name in _ONE_RUN:
             if name in given:
                 fail(f"{_option(name)} takes one --policy and one --estimates")
+    _refuse_history_without_use(request)
     if request.node_mtbf is not None and request.node_mtbf < _MTBF_S_MIN:
         fail(f"--node-mtbf: {request.node_mtbf:g} s is less than {_MTBF_S_MIN:g} s")
     if request.progress is not None and request.progress < _PROGRESS_S_MIN:
         fail(f"--progress: {request.progress:g} s is less than {_PROGRESS_S_MIN:g} s")
     return request
+
+
+def _refuse_history_without_use(request: Request) -> None:
+    for name in ("history_in", "history_out"):
+        if getattr(request, name) is not None and list(request.estimates) != ["history"]:
+            fail(f"{_option(name)} needs --estimates history, and no other")
+    if request.history_in is not None and request.journal_to is not None:
+        fail("--history-in and --journal exclude each other: a replay would not have the history")
 
 
 def _refuse_contradictions(given: Mapping[str, object]) -> None:

@@ -189,6 +189,18 @@ _FILE = click.Path(path_type=Path)
     metavar="FILE",
     help="Record all events and decisions for `noljima replay` (one policy only).",
 )
+@click.option(
+    "--history-in",
+    type=_FILE,
+    metavar="FILE",
+    help="Begin with what an earlier run has learned (--estimates history only).",
+)
+@click.option(
+    "--history-out",
+    type=_FILE,
+    metavar="FILE",
+    help="Write what the run has learned, for --history-in (one policy only).",
+)
 @in_words
 def simulate(**given: object) -> None:
     """Run TRACE through the scheduler and compare policies.

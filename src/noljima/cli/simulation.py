@@ -30,6 +30,7 @@ from noljima.engine.validate import BrokenInvariantError
 from noljima.model.job import Checkpoint
 from noljima.model.node import Node
 from noljima.model.resources import GPU
+from noljima.prediction.history import History
 from noljima.report import atomic, metrics, page, schedule, table
 from noljima.report.catalogue import Value
 from noljima.report.record import RunRecord
@@ -55,20 +56,31 @@ def run(request: Request) -> None:
     for each in specs:
         app.build_engine(each)
     outputs.refuse_unwritable(request.outputs(), request.inputs())
+    saved = None if request.history_in is None else request.history_in.read_bytes()
+    if saved is not None:
+        History.load(saved)
     scene = _scene(request)
     # 2. The strict queue is what every run is measured against.
     with Bars(len(scene.trace.jobs), len(specs) + 1) as bars:
         with bars.run("strict queue") as looking:
             strict = app.strict_starts(spec, scene, looking)
-        results = [_one(request, each, scene, strict, bars) for each in specs]
+        results = [
+            _one(request, each, scene, strict, bars, _history(request, scene, saved))
+            for each in specs
+        ]
     # 3. Tell.
     _tell(request, scene, [record for record, _ in results], [figures for _, figures in results])
 
 
 def _one(
-    request: Request, spec: EngineSpec, scene: Scene, strict: Mapping[str, float], bars: Bars
+    request: Request,
+    spec: EngineSpec,
+    scene: Scene,
+    strict: Mapping[str, float],
+    bars: Bars,
+    history: History | None,
 ) -> tuple[RunRecord, dict[str, Value]]:
-    engine, recorder = app.build_engine(spec), Recorder()
+    engine, recorder = app.build_engine(spec, history), Recorder()
     sinks: list[Sink] = [recorder]
     if request.validate:
         sinks.append(app.Validator(engine))
@@ -81,8 +93,19 @@ def _one(
     except BrokenInvariantError as error:
         click.echo(f"noljima: {spec.policy}: {error}", err=True)
         sys.exit(1)
+    if request.history_out is not None and history is not None:
+        atomic.write_bytes(request.history_out, history.save())
     record = recorder.run(policy=spec.policy, estimates=spec.estimates)
     return record, metrics.figures(record, _gpus(scene.nodes) * GPU, strict, wall_s)
+
+
+def _history(request: Request, scene: Scene, saved: bytes | None) -> History | None:
+    """Build the history that a run begins with, where it is to be read or written."""
+    if saved is None:
+        return None if request.history_out is None else History()
+    history = History.load(saved)
+    history.begin_anew(scene.trace.jobs[0].submit_s)
+    return history
 
 
 @contextmanager

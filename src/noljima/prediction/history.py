@@ -210,6 +210,20 @@ class History:
             history._running.setdefault(kind, {})[id_] = began_s
         return history
 
+    def begin_anew(self, at_s: float) -> None:
+        """Go on in another run whose time begins at `at_s`, with what was learned and no jobs.
+
+        Where that is before what is known, all of it is moved, so that the past stays the past.
+        """
+        self._pending.clear()
+        self._running.clear()
+        moved_s = min(at_s - self._now_s, 0.0)
+        for rings in (self._rings, *self._errors.values()):
+            rings.at_s += moved_s
+        for expert in self._points.values():
+            expert.move(moved_s)
+        self._now_s = float(at_s)
+
     def _shape(self, job: Job) -> Shape:
         template = template_of(job.name) if self.parts.templates else job.name
         limit_s = None if job.limit_s is None else float(job.limit_s)

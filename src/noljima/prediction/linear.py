@@ -108,6 +108,11 @@ class OnlineLinear:
         self._weights -= _RATE * gradient / np.sqrt(self._squares) / self._scales
         self._remember(job, log_s, now_s)
 
+    def move(self, by_s: float) -> None:
+        """Let everything have happened so much later."""
+        for user in self._users.values():
+            user.at_s += by_s
+
     def model(self) -> LinearState:
         """Return what it knows as plain values."""
         return LinearState(

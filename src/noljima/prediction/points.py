@@ -41,6 +41,10 @@ class PointExpert(Protocol):
         """Take note of how long a job has run."""
         ...
 
+    def move(self, by_s: float) -> None:
+        """Let everything have happened so much later."""
+        ...
+
     def state(self) -> PointsState:
         """Return what it knows as plain values."""
         ...
@@ -63,6 +67,9 @@ class UserLimit:
 
     def learn(self, job: Job, features: Floats, log_s: float, now_s: float) -> None:
         """Learn nothing."""
+
+    def move(self, by_s: float) -> None:
+        """Know no times."""
 
     def state(self) -> PointsState:
         """Return nothing."""

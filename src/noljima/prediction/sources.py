@@ -21,7 +21,12 @@ from noljima.prediction.user_limit import UserLimit
 def _history(seed: int) -> Source:  # noqa: ARG001 - it draws no chance
     from noljima.prediction.history import History  # noqa: PLC0415 - numpy, only where it is used
 
-    return Progressing(History())
+    return listening(History())
+
+
+def listening(source: Source) -> Source:
+    """Let a source that has been built already hear of progress, as those by name do."""
+    return Progressing(source)
 
 
 # Those that a simulation gives its truth, straight or bent, are not to be corrected by progress.

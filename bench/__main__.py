@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,7 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result = Result()
     for number, measurement in enumerate(chosen, 1):
         print(f"[{number}/{len(chosen)}] {measurement.title}", file=sys.stderr, flush=True)
+        began_s = _children_s()
         result.add(measured(measurement))
+        print(f"    {_children_s() - began_s:.1f} CPU seconds", file=sys.stderr, flush=True)
     result.rows.sort(key=lambda row: plans.SECTIONS.index(row.section))
     report = page.Report(machine=machine.describe(_command(given)), result=result)
     print("\n".join(page.table(report)))
@@ -47,6 +50,11 @@ def measured(measurement: Measurement) -> Result:
     if done.returncode:
         return Result(failures=[f"{measurement.title}: its process ended with {done.returncode}"])
     return msgspec.json.decode(done.stdout, type=Result)
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _command(given: argparse.Namespace) -> str:

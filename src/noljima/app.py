@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -47,6 +48,17 @@ def build_engine(spec: EngineSpec, source: Source | None = None) -> Engine:
     space = build_space(spec.space, spec.placement)
     source = source_of(spec.estimates, spec.seed) if source is None else listening(source)
     return Engine(policy_of(spec.policy, spec.settings), source, space, spec.settings)
+
+
+def sheltered(spec: EngineSpec) -> Source:
+    """Build the source of estimates in a process of its own, to be waited for only so long.
+
+    For schedulers of real jobs: in a simulation it would make decisions depend on real time.
+    """
+    # Processes are loaded only where there is one.
+    from noljima.runtime.patience import Apart, Patient, ThreadDesk  # noqa: PLC0415
+
+    return Patient(Apart(partial(source_of, spec.estimates, spec.seed)), ThreadDesk())
 
 
 def build_space(kind: str, placement: str) -> Space:

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from noljima.model.estimate import Estimate
 from noljima.model.job import Job
 from noljima.policy.presets import NAMES
+from noljima.prediction.user_limit import UserLimit
 from noljima.testing.draws import Evictable, Shape, draw
 from noljima.testing.references import strict_starts
 from noljima.testing.scenario import lateness_s, play
 from noljima.testing.sources import BROKEN
 from noljima.testing.strategies import estimates
 
+# All but those that say something which could be true.
+ABSURD = sorted(set(BROKEN) - {"zero", "minus zero", "far apart", "fickle", "slow"})
 SHAPE = Shape(evictable=Evictable.SOME, jobs_max=15, limits=False, grace_s=1.0)
 
 
@@ -39,6 +42,17 @@ def test_the_order_is_kept_with_every_broken_source(policy: str, broken: str) ->
         strict_s = strict_starts(scenario.gpu_milli, scenario.requests())
 
         assert lateness_s(scenario, record, strict_s) == {}, seed
+
+
+@pytest.mark.parametrize("broken", ABSURD)
+def test_what_is_absurd_costs_no_more_than_the_limit_does(broken: str) -> None:
+    for seed, name in enumerate(NAMES):
+        scenario = draw(seed, SHAPE)
+        record = play(scenario, name, BROKEN[broken]())
+        plain = play(scenario, name, UserLimit())
+
+        # Every decision is that of the limit, so that every cycle has the same work to do.
+        assert record.as_bytes() == plain.as_bytes(), name
 
 
 class Answers:

@@ -15,7 +15,7 @@ from noljima.prediction.sources import source_of
 from noljima.testing.sources import BROKEN, Constant, Raising
 from noljima.testing.strategies import ESTIMATES, estimates
 
-ABSURD = sorted(set(BROKEN) - {"zero", "minus zero", "far apart", "fickle"})
+ABSURD = sorted(set(BROKEN) - {"zero", "minus zero", "far apart", "fickle", "slow"})
 
 
 def job(limit_s: float | None = 100.0) -> Job:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
 from noljima.model.estimate import LEVELS, Estimate
 from noljima.model.job import Job
 from noljima.prediction.source import Source
+from noljima.runtime.patience import Patient
 
 
 class Constant:
@@ -56,6 +58,70 @@ class Fickle:
             raise ValueError(f"{job.id} {run_s}")
 
 
+class Hanging:
+    """Never answers: asleep, or busy with something that has no end."""
+
+    def __init__(self, *, spinning: bool = False) -> None:
+        self._spinning = spinning
+
+    def predict(self, job: Job, oracle_s: float | None) -> Estimate:  # noqa: ARG002 - it does not look
+        """Go on for ever."""
+        while True:
+            if not self._spinning:
+                threading.Event().wait()
+
+    def learn(self, job: Job, run_s: float) -> None:
+        """Learn nothing."""
+
+
+class _Errand:
+    """A call that is over at a moment of a clock that is not real."""
+
+    def __init__(self, desk: SlowDesk, call: Callable[[], Estimate], over_s: float) -> None:
+        self._desk = desk
+        self._call = call
+        self._over_s = over_s
+
+    def wait(self, budget_s: float) -> bool:
+        """Let the time pass until it is over, or as long as somebody waits."""
+        self._desk.wait_s(min(max(self._over_s - self._desk.now_s, 0.0), budget_s))
+        return self._desk.now_s >= self._over_s
+
+    def result(self) -> Estimate:
+        """Make the call."""
+        return self._call()
+
+
+class SlowDesk:
+    """A desk of which each call takes a given time; the last of them is that of all later ones."""
+
+    def __init__(self, seconds: Sequence[float]) -> None:
+        self._seconds = seconds
+        self.now_s = 0.0
+        self.waited_s = 0.0
+        self.asked = 0
+        self.closed = False
+
+    def send(self, call: Callable[[], Estimate]) -> _Errand:
+        """Begin a call."""
+        took_s = self._seconds[min(self.asked, len(self._seconds) - 1)]
+        self.asked += 1
+        return _Errand(self, call, self.now_s + took_s)
+
+    def close(self) -> None:
+        """Take nothing more."""
+        self.closed = True
+
+    def wait_s(self, seconds: float) -> None:
+        """Let somebody wait."""
+        self.waited_s += seconds
+        self.now_s += seconds
+
+    def pass_s(self, seconds: float) -> None:
+        """Let time pass in which nobody waits."""
+        self.now_s += seconds
+
+
 def _point(value: object) -> Estimate:
     return Estimate(value, value, value)  # type: ignore[arg-type]  # the wrong type is the point
 
@@ -70,6 +136,8 @@ _CURVE: Final = tuple(float(level) for level in range(1, len(LEVELS) + 1))
 BROKEN: Final[Mapping[str, Callable[[], Source]]] = {
     "raises": Raising,
     "fickle": Fickle,
+    "hangs": lambda: Patient(Hanging(), SlowDesk([math.inf])),
+    "slow": lambda: Patient(Constant(_point(5.0)), SlowDesk([0.0, 60.0, 0.0, math.inf])),
     "nan": lambda: Constant(_point(math.nan)),
     "nan at the end": lambda: Constant(Estimate(1.0, 2.0, math.nan)),
     "minus one": lambda: Constant(_point(-1.0)),

@@ -30,6 +30,8 @@ NOTHING: Final[Mapping[str, float | int]] = {
     "gpu_utilisation": 0.0,
     "gpu_sm_activity": 0.0,
 }
+# What stillness is judged by; that a process is not stopped needs no witness.
+COUNTED: Final = [name for name in NOTHING if name not in ("running", "sleeping", "stopped")]
 STOPPED: Final = {"sleeping": 0, "stopped": 4}
 SPIN: Final = {"gpu_w": 120.0, "gpu_utilisation": 1.0, "gpu_sm_activity": 0.05}
 
@@ -115,9 +117,7 @@ def test_what_can_never_be_read_raises_the_bar(
     assert worker.sign is sign
 
 
-@pytest.mark.parametrize(
-    "name", [*(n for n in NOTHING if n not in ("running", "sleeping", "stopped"))]
-)
+@pytest.mark.parametrize("name", COUNTED)
 def test_a_metric_that_is_missing_now_makes_the_worker_unseen_and_is_no_zero(name: str) -> None:
     seen = watched({}, {})
     missed = watched({}, {}, {name: None}, {name: None})
@@ -154,6 +154,15 @@ def test_without_a_look_at_its_links_a_gpu_does_not_spin() -> None:
         worker.told(told, number * 10.0, gpus=True, at_work=not number, gap_s_max=60.0)
 
     assert worker.sign is Sign.COMPUTING
+
+
+def test_gpus_that_were_never_seen_at_work_are_not_said_to_spin() -> None:
+    worker = Worker()
+    for number in range(3):
+        told = sample(number * 10.0, SPIN)
+        worker.told(told, number * 10.0, gpus=True, at_work=False, gap_s_max=60.0)
+
+    assert worker.sign is Sign.MOVING
 
 
 def test_counters_that_begin_again_are_life() -> None:
@@ -202,7 +211,7 @@ GAUGES = st.fixed_dictionaries(
 
 @given(
     rounds=st.lists(st.tuples(RATES, GAUGES), min_size=1, max_size=12),
-    lost=st.lists(st.sampled_from([*NOTHING]), max_size=4, unique=True),
+    lost=st.lists(st.sampled_from(COUNTED), max_size=4, unique=True),
     when=st.integers(0, 11),
 )
 def test_losing_metrics_never_makes_a_worker_stiller_than_zeros_would(

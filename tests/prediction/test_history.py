@@ -159,6 +159,15 @@ def test_a_job_without_a_limit_is_predicted_like_any_other() -> None:
     assert History().predict(job(limit_s=None), None).q95_s <= UNLIMITED_S
 
 
+@pytest.mark.parametrize("limits_s", [(24 * HOUR_S, None), (None, HOUR_S)])
+def test_a_limit_that_one_job_has_and_the_other_has_not_says_nothing(
+    limits_s: tuple[float | None, float | None],
+) -> None:
+    history = taught([600.0] * 30, limit_s=limits_s[0])
+
+    assert history.predict(job(limit_s=limits_s[1]), None).q80_s == pytest.approx(600.0)
+
+
 def test_quantiles_that_were_too_low_rise() -> None:
     history = History()
     for number in range(600):

@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from noljima.cli import past
+from noljima.cli.past import Past
 from noljima.model.bounds import InvalidFieldError
 from noljima.prediction import sizing
 from noljima.prediction.analytic import device_table, gpus
@@ -33,15 +35,16 @@ _OPTIONS_MAX: Final = 6
 
 
 class Told(msgspec.Struct, frozen=True):
-    """A forecast and the advice beside it."""
+    """A forecast and the advice beside it, with past runs of such a job where they are known."""
 
     forecast: Forecast
     options: list[Option]
     series: list[Growth]
     pays_until: int
+    past: Past | None = None
 
 
-class _Json(msgspec.Struct, frozen=True, kw_only=True):
+class _Json(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The figures as a script reads them; seconds and bytes."""
 
     name: str
@@ -61,6 +64,7 @@ class _Json(msgspec.Struct, frozen=True, kw_only=True):
     smallest: list[Option]
     growth: list[Growth]
     pays_until_gpus: int
+    past: Past | None = None
 
 
 def changed(training: Training, gpu: str | None, count: int | None) -> Training:
@@ -93,6 +97,11 @@ def told(training: Training, calibrations: Sequence[Calibration]) -> Told:
     )
 
 
+def with_past(found: Told, known: Past) -> Told:
+    """Return the same with what past runs say."""
+    return msgspec.structs.replace(found, past=known)
+
+
 def as_json(found: Told) -> str:
     """Return the figures as one JSON object."""
     forecast = found.forecast
@@ -114,13 +123,15 @@ def as_json(found: Told) -> str:
         smallest=found.options,
         growth=found.series,
         pays_until_gpus=found.pays_until,
+        past=found.past,
     )
     return msgspec.json.format(msgspec.json.encode(figures), indent=2).decode()
 
 
 def as_text(found: Told) -> str:
     """Return the forecast for people."""
-    parts = (_head(found.forecast), _time(found.forecast), _memory(found.forecast))
+    known = () if found.past is None else past.lines(found.past)
+    parts = (_head(found.forecast), known, _time(found.forecast), _memory(found.forecast))
     lines = [line for part in (*parts, _advice(found), _doubts(found.forecast)) for line in part]
     return wording.ascii_only("\n".join(lines))
 

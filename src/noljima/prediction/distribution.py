@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -11,6 +14,9 @@ Floats = NDArray[np.float64]
 
 _ROUNDING: Final = 1e-12
 _TAIL_PARTS: Final = np.array((0.25, 0.5, 0.75, 1.0))
+_NORMAL_POINTS: Final = np.array(
+    [NormalDist().inv_cdf((place + 0.5) / 200.0) for place in range(200)]
+)
 
 
 class Distribution:
@@ -34,6 +40,30 @@ class Distribution:
             np.concatenate([self.log_s, longest + (log_limit_s - longest) * _TAIL_PARTS]),
             np.concatenate([self.cumulative * (1.0 - weight), 1.0 - weight * (1.0 - _TAIL_PARTS)]),
         )
+
+
+def lognormal(pairs: Sequence[tuple[float, float]], limit_s: float) -> Distribution:
+    """Return the lognormal distribution with the mean and spread of ln of weighted run times."""
+    log_s = np.log(np.maximum([run_s for run_s, _ in pairs], 1.0))
+    weights = np.array([weight for _, weight in pairs])
+    mean = float(np.average(log_s, weights=weights))
+    sigma = math.sqrt(float(np.average((log_s - mean) ** 2, weights=weights)))
+    points = np.minimum(mean + sigma * _NORMAL_POINTS, math.log(max(limit_s, 1.0)))
+    return Distribution(points, np.arange(1, len(points) + 1) / len(points))
+
+
+def blended(one: Distribution, other: Distribution, share: float) -> Distribution:
+    """Join two distributions, with `share` for the first."""
+    points = np.concatenate([one.log_s, other.log_s])
+    weights = np.concatenate(
+        [
+            share * np.diff(one.cumulative, prepend=0.0),
+            (1.0 - share) * np.diff(other.cumulative, prepend=0.0),
+        ]
+    )
+    order = points.argsort(kind="stable")
+    cumulative = weights[order].cumsum()
+    return Distribution(points[order], cumulative / cumulative[-1])
 
 
 def censored(points: Distribution, elapsed_log_s: Floats, weight_each: float) -> Distribution:

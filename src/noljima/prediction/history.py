@@ -13,8 +13,10 @@ quantiles did lately, and the level at which the mixture is read is calibrated b
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,11 +25,11 @@ from noljima.model.estimate import LEVELS, Estimate
 from noljima.model.job import Job
 from noljima.model.resources import JobId
 from noljima.prediction.calibration import TAUS, AdaptiveLevels
-from noljima.prediction.distribution import Distribution, Floats, censored
+from noljima.prediction.distribution import Distribution, Floats, blended, censored, lognormal
 from noljima.prediction.experts import Belief, ExpertWeights, distributions, mixture, pinball
 from noljima.prediction.parts import RUN, SHARE, Parts
 from noljima.prediction.points import POINT_EXPERTS
-from noljima.prediction.rings import Key, Rings, Rows
+from noljima.prediction.rings import SIZE, Key, Rings, Rows
 from noljima.prediction.saved import HistoryState, PendingState, packed, unpacked
 from noljima.prediction.source import limit_of
 from noljima.prediction.templates import template_of
@@ -38,6 +40,16 @@ _PRIOR_LOG_SHARES: Final = np.log(np.array((0.02, 0.1, 0.3, 0.6, 1.0)))
 """What is believed of a job that nothing is known of: spread over its limit."""
 _NAME: Final = 3
 """The place, among a job's keys, of user and name alone."""
+_NAME_GPUS: Final = 1
+_ALIKE: Final = (
+    "user, name, GPUs and limit",
+    "user, name and GPUs",
+    "user, GPUs and limit",
+    "user and name",
+)
+"""What a job's first keys are made of, in words; the others are like any job's."""
+_NO_LIMIT: Final = 0.0
+"""Stands for ln of the limit where there was none."""
 _SIBLINGS_MAX: Final = 8
 _SIBLING_WEIGHT: Final = 0.05
 """What one running sibling counts against the mixture's 1."""
@@ -57,6 +69,16 @@ class _Rows(NamedTuple):
     """By its very name first."""
     told: Rows
     """Where its own run will be remembered."""
+
+
+class Similar(msgspec.Struct, frozen=True):
+    """Past runs that have something in common with a job."""
+
+    alike: str
+    runs: int
+    """How many there were."""
+    run_s: tuple[float, ...]
+    """How long they took, the newest first; no more than are kept."""
 
 
 class _Pending:
@@ -93,23 +115,44 @@ class History:
     def predict(self, job: Job, oracle_s: float | None) -> Estimate:  # noqa: ARG002 - not clairvoyant
         """Return calibrated quantiles, with the whole distribution in short."""
         shape = self._shape(job)
-        log_limit_s = math.log(max(limit_of(job), 1.0))
-        features = [
-            expert.features(job, log_limit_s, self._now_s) for expert in self._points.values()
-        ]
-        # 1. What each expert believes, over the points of all of them.
-        experts = distributions(self._beliefs(job, shape, log_limit_s, features), log_limit_s)
-        # 2. Joined, with room for longer runs than any, and with what running siblings tell.
-        mixed = mixture(experts, self._weights.of(job.user))
-        mixed = mixed.with_tail(self.parts.tail, log_limit_s)
-        mixed = self._with_siblings(shape, mixed)
-        # 3. Read where it covers what it says.
-        curve_s = np.minimum(np.exp(mixed.log_quantiles(self._levels.curve)), limit_of(job))
-        quantiles_s = curve_s[_AT]
+        features = self._features(job)
+        experts, mixed = self._mixed(job, shape, features)
+        # Read where it covers what it says.
+        estimate = _read(mixed, self._levels.curve, limit_of(job))
+        quantiles_s = np.array((estimate.q50_s, estimate.q80_s, estimate.q95_s))
         expert_log_s = np.array([expert.log_quantiles(_TAUS) for expert in experts])
         self._pending[job.id] = _Pending(shape, quantiles_s, expert_log_s, features)
-        q50_s, q80_s, q95_s = quantiles_s.tolist()
-        return Estimate(q50_s, q80_s, q95_s, tuple(curve_s.tolist()))
+        return estimate
+
+    def foresee(self, job: Job, forecast: Sequence[tuple[float, float]] = ()) -> Estimate:
+        """Return what is believed of a job that nobody has handed in; no end of it is awaited.
+
+        A forecast comes as run times with weights, and counts among the runs of the job's own name
+        as if it were so many more of them.
+        """
+        shape = self._shape(job)
+        _, mixed = self._mixed(job, shape, self._features(job))
+        levels = self._levels.curve
+        if forecast:
+            counted = sum(weight for _, weight in forecast)
+            row = self._past_of(shape)[_NAME_GPUS : _NAME_GPUS + 1]
+            seen = float(self._rings.weights(row, self._now_s, self.parts.half_life_s).sum())
+            known = seen / (seen + counted)
+            mixed = blended(mixed, lognormal(forecast, limit_of(job)), known)
+            # The forecast says what it means: only the past is read at levels of its own.
+            levels = known * levels + (1.0 - known) * np.array(LEVELS)
+        return _read(mixed, levels, limit_of(job))
+
+    def similar(self, job: Job) -> list[Similar]:
+        """Return past runs that are like a job's, from most to least like it."""
+        rings, rows = self._rings, self._past_of(self._shape(job))
+        found: list[Similar] = []
+        for alike, row in zip(_ALIKE, rows.tolist(), strict=False):
+            slots = np.arange(rings.seen[row] - 1, max(rings.seen[row] - SIZE, 0) - 1, -1) % SIZE
+            run_s = np.exp(rings.log_s[row, slots])
+            if len(run_s) and (not found or len(run_s) > len(found[-1].run_s)):
+                found.append(Similar(alike, int(rings.seen[row]), tuple(run_s.tolist())))
+        return found
 
     def advance(self, at_s: float) -> None:
         """Take note of the time."""
@@ -138,7 +181,7 @@ class History:
         pending = self._pending.pop(job.id, None)
         shape = self._shape(job) if pending is None else pending.shape
         log_s = math.log(max(run_s, 1.0))
-        log_limit_s = math.log(max(limit_of(job), 1.0))
+        log_limit_s = _NO_LIMIT if job.limit_s is None else _log_limit_s(job)
         self._rings.add(self._rows_of(shape).told, log_s, log_limit_s, self._now_s)
         if len(self._rings) > KEYS_MAX:
             self._rings = self._rings.newest(KEYS_MAX // 2)
@@ -224,6 +267,22 @@ class History:
             expert.move(moved_s)
         self._now_s = float(at_s)
 
+    def _features(self, job: Job) -> list[Floats]:
+        log_limit_s = _log_limit_s(job)
+        return [expert.features(job, log_limit_s, self._now_s) for expert in self._points.values()]
+
+    def _mixed(
+        self, job: Job, shape: Shape, features: list[Floats]
+    ) -> tuple[list[Distribution], Distribution]:
+        """Return what each expert believes and what all of them do, not calibrated yet."""
+        log_limit_s = _log_limit_s(job)
+        # 1. Each expert, over the points of all of them.
+        experts = distributions(self._beliefs(job, shape, log_limit_s, features), log_limit_s)
+        # 2. Joined, with room for longer runs than any, and with what running siblings tell.
+        mixed = mixture(experts, self._weights.of(job.user))
+        mixed = mixed.with_tail(self.parts.tail, log_limit_s)
+        return experts, self._with_siblings(shape, mixed)
+
     def _shape(self, job: Job) -> Shape:
         template = template_of(job.name) if self.parts.templates else job.name
         limit_s = None if job.limit_s is None else float(job.limit_s)
@@ -242,13 +301,19 @@ class History:
             rows = self._rows[shape] = _Rows(alike, same, np.union1d(alike, same))
         return rows
 
+    def _past_of(self, shape: Shape) -> Rows:
+        """Return the rows to predict from, from what is most like the job to what all share.
+
+        Once the very name has run, its own runs come first, and its template's further behind.
+        """
+        known = self._rows_of(shape)
+        return known.same if self._rings.seen[known.same[_NAME]] else known.alike
+
     def _beliefs(
         self, job: Job, shape: Shape, log_limit_s: float, features: list[Floats]
     ) -> list[Belief]:
         """Return what each expert believes, in the order of `parts.experts`."""
-        rings, known = self._rings, self._rows_of(shape)
-        # Once the very name has run, its own runs come first, and its template's further behind.
-        rows = known.same if rings.seen[known.same[_NAME]] else known.alike
+        rings, rows = self._rings, self._past_of(shape)
         log_prior_s = log_limit_s + _PRIOR_LOG_SHARES
         weights, prior, filled = self._backed_off(rings, rows)
         log_s = rings.log_s.take(rows, axis=0)[filled]
@@ -256,7 +321,11 @@ class History:
             RUN: (np.concatenate((log_s, log_prior_s)), np.concatenate((weights, prior)))
         }
         if SHARE in self.parts.experts:
-            scaled = log_s - rings.log_limit_s.take(rows, axis=0)[filled] + log_limit_s
+            scaled = log_s
+            if job.limit_s is not None:
+                limits = rings.log_limit_s.take(rows, axis=0)[filled]
+                # A run without a limit had no share of it: it took as long as it took.
+                scaled = np.where(limits > _NO_LIMIT, log_s - limits + log_limit_s, log_s)
             beliefs[SHARE] = (np.concatenate((scaled, log_prior_s)), beliefs[RUN][1])
         for (name, expert), seen in zip(self._points.items(), features, strict=True):
             errors = self._errors[name]
@@ -291,6 +360,17 @@ class History:
         began_s = np.array(list(siblings.values())[-_SIBLINGS_MAX:])
         elapsed_s = np.maximum(self._now_s - began_s, 1.0)
         return censored(mixed, np.log(elapsed_s), _SIBLING_WEIGHT)
+
+
+def _log_limit_s(job: Job) -> float:
+    return math.log(max(limit_of(job), 1.0))
+
+
+def _read(found: Distribution, levels: Floats, limit_s: float) -> Estimate:
+    """Return the distribution in short, read at these levels for `LEVELS`."""
+    curve_s = np.minimum(np.exp(found.log_quantiles(levels)), limit_s)
+    q50_s, q80_s, q95_s = curve_s[_AT].tolist()
+    return Estimate(q50_s, q80_s, q95_s, tuple(curve_s.tolist()))
 
 
 def _kind(shape: Shape) -> Shape:

@@ -28,7 +28,7 @@ def residual_s(curve_s: tuple[float, ...], tau: float, limit_s: float, ran_s: fl
         return max(2.0 * ran_s, STEP_S_MIN)
     least_s = max(ran_s * (1.0 + STEP_MIN), ran_s + STEP_S_MIN)
     passed = _level_of(curve_s, ran_s)
-    believed_s = _quantile_s(curve_s, passed + tau * (1.0 - passed))
+    believed_s = quantile_s(curve_s, passed + tau * (1.0 - passed))
     return min(max(believed_s, least_s), limit_s)
 
 
@@ -44,7 +44,7 @@ def _level_of(curve_s: tuple[float, ...], run_s: float) -> float:
     return LEVELS[above - 1] + part * (LEVELS[above] - LEVELS[above - 1])
 
 
-def _quantile_s(curve_s: tuple[float, ...], level: float) -> float:
+def quantile_s(curve_s: tuple[float, ...], level: float) -> float:
     """Return the run time that the share `level` of the runs does not exceed."""
     place = min(bisect_left(LEVELS, level), len(LEVELS) - 1)
     if place == 0:

@@ -105,6 +105,20 @@ def test_missing_rows_at_the_end_are_told(folder: Path, told: list[Told]) -> Non
     assert "what comes before it was replayed" in result.output
 
 
+def test_a_copy_that_went_another_way_is_not_replayed(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    for place, words in ((folder, "one"), (other, "another")):
+        with State.open(place, sizes=SMALL) as state:
+            asyncio.run(state.write(words=words))
+    shutil.copy(other / "noljima.db", folder / "noljima.db")
+
+    result = noljima("replay", folder)
+
+    assert result.exit_code == 2
+    assert "and its anchor differ" in result.output
+
+
 def test_without_its_anchor_a_replay_says_what_is_not_known(folder: Path, tmp_path: Path) -> None:
     alone = tmp_path / "alone"
     alone.mkdir()

@@ -213,6 +213,20 @@ def test_nothing_outside_of_the_core_can_be_named(module: str, name: str) -> Non
         read_graph(forged)
 
 
+def test_what_is_outside_of_the_core_is_not_even_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stranger.py").write_text("class Thing:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    shape = graph.shape_of(type("Thing", (), {}))
+    forged = graph.Graph([graph.Class("stranger", "Thing", shape)], [["object", 0, {}]])
+
+    with pytest.raises(UnsavableError, match="outside of the core"):
+        read_graph(forged)
+
+    assert "stranger" not in sys.modules
+
+
 def test_a_class_that_holds_other_fields_now_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     content = snapshot.save(handled(EngineSpec(policy="fifo"), []))
     monkeypatch.setattr("noljima.runtime.graph_reading.shape_of", lambda kind: kind.__name__)

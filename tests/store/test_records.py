@@ -155,6 +155,17 @@ def test_a_job_that_fits_nowhere_says_why_and_returns_with_a_node() -> None:
     assert (again.state, again.evictions) == ("infeasible", 1)
 
 
+def test_a_job_that_fits_again_and_waits_is_in_the_records_as_waiting() -> None:
+    office = Office()
+    for name in ("a", "b"):
+        office.tell(Submitted(at_s=1.0, job=job(name, gpus=8)))
+    office.tell(NodeSeen(at_s=2.0, node=Node(id=NodeId("m"), gpus=8)))
+
+    # Of the second no event and no command tells.
+    assert office.states() == {"a": "starting", "b": "queued"}
+    assert office.records["b"].words == ""
+
+
 def test_holding_and_releasing_is_written_down() -> None:
     office = Office()
     office.tell(Submitted(at_s=1.0, job=job("a")), Submitted(at_s=1.0, job=job("b")))

@@ -279,6 +279,22 @@ def test_a_database_of_an_earlier_day_is_noticed(begin: Begin, reopen: Begin, fo
         State.open(folder)
 
 
+def test_a_copy_that_went_another_way_is_noticed(
+    begin: Begin, folder: Path, tmp_path: Path
+) -> None:
+    begin().close()
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    for place, at_s in ((folder, 1.0), (other, 2.0)):
+        with State.open(place, sizes=SMALL) as state:
+            write_all(state, [Told(tick(at_s), (), ())])
+    # The same state, as many rows, each chain whole: only the anchor knows which was acknowledged.
+    shutil.copy(other / "noljima.db", folder / "noljima.db")
+
+    with pytest.raises(StateError, match="and its anchor differ at row 2"):
+        State.open(folder)
+
+
 def test_a_row_beyond_the_anchor_is_taken(begin: Begin, folder: Path, tmp_path: Path) -> None:
     # As after a crash between the commit and the anchor: committed, and acknowledged to nobody.
     state = begin()

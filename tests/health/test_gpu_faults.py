@@ -271,8 +271,9 @@ def test_a_counter_that_cannot_be_read_is_neither_news_nor_forgotten() -> None:
     counted(ward, remap_failed=False, uncorrected=2)
 
     assert counted(ward) == []
-    assert counted(ward, uncorrected=2, remap_failed=False) == []
     assert kinds(counted(ward, uncorrected=3)) == [Drain]
+    assert counted(ward) == []
+    assert kinds(counted(ward, remap_failed=True)) == [Drain, Requeue]
 
 
 def test_errors_from_before_the_first_look_are_no_news() -> None:

@@ -332,4 +332,4 @@ class AnyHistory(RuleBasedStateMachine):
 
 
 TestAnyHistory = AnyHistory.TestCase
-TestAnyHistory.settings = settings(max_examples=40, stateful_step_count=40)
+TestAnyHistory.settings = settings(stateful_step_count=40)

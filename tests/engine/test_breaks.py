@@ -14,6 +14,7 @@ import pytest
 
 from noljima.drivers.sim.driver import Simulation
 from noljima.engine import Engine
+from noljima.model.estimate import Estimate
 from noljima.model.events import Event, Evicted, StartFailed
 from noljima.model.placements import IN_POOL, Placement
 from noljima.placement.demand import Demand
@@ -182,8 +183,14 @@ def half_a_gang_starts(patch: pytest.MonkeyPatch) -> None:
 
 
 def over_runs_are_not_corrected(patch: pytest.MonkeyPatch) -> None:
-    def as_before(self: Guarded, job: object, first_s: float, *_: object) -> tuple[float, int]:  # noqa: ARG001 - as before
-        return first_s, 0
+    def as_before(
+        self: Guarded,  # noqa: ARG001 - as before
+        job: object,  # noqa: ARG001 - as before
+        estimate: Estimate,
+        tau: float,
+        *_: object,
+    ) -> tuple[float, int]:
+        return estimate.at(tau), 0
 
     patch.setattr(Guarded, "correct", as_before)
 

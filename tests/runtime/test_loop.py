@@ -12,7 +12,7 @@ from noljima.model.events import Event, Finished, NodeSeen, Submitted, Ticked
 from noljima.model.node import Node
 from noljima.model.resources import JobId, NodeId
 from noljima.placement.pool import Pool
-from noljima.policy.presets import policy_of
+from noljima.policy.presets import AGE_CAP_S, policy_of
 from noljima.prediction.sources import source_of
 from noljima.runtime.loop import run
 from noljima.testing.conversation import in_words, job
@@ -84,7 +84,7 @@ def test_the_driver_is_told_when_the_engine_wants_to_be_woken() -> None:
     told = Told((SEEN, ASKED))
     complete(run(engine("efficient"), told))
 
-    assert told.asked_s == [None, 1.0 + 86_400.0]
+    assert told.asked_s == [None, 1.0 + AGE_CAP_S]
 
 
 def test_what_breaks_in_the_journal_stops_the_loop_before_anything_is_done() -> None:

@@ -56,7 +56,7 @@ class Recorder:
 
     def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:
         """Take note of a batch of events and of what the engine made of it."""
-        if not commands and type(events[-1]) is Progressed and len(events) == 1:
+        if not commands and len(events) == 1 and type(events[0]) is Progressed:
             return  # Most of what happens where jobs tell of it, and no figure is made of it.
         # A command carries no time: its moment is that of the event before it in the log.
         self._log += events

@@ -137,6 +137,7 @@ async def run(state):
     setattr(kind, name, dies)
     await state.append((Ticked(at_s=2.0),), ())
     os.write(1, b"2")
+    await asyncio.sleep(60.0)  # What tidies up may come after the answer.
 
 asyncio.run(run(State.open(folder, sizes=Sizes(reserve_bytes=4096, room_bytes=0))))
 """

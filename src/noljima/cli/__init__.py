@@ -19,7 +19,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "recover": ("recover", "Go back to what is whole of a damaged state, and say what is lost."),
     "place": ("place", "Pack pods onto nodes and measure how much of the GPUs is allocated."),
     "evaluate": ("evaluate", "Judge run-time predictions on a trace, each from its past alone."),
-    "predict": ("predict", "Predict a run time, from what a job declares or from past runs like it."),
+    "predict": ("predict", "Predict a run time from what a job declares, or from past runs."),
     "profile": ("profile", "Count a PyTorch model's operations, parameters and memory."),
     "calibrate": ("calibrate", "Measure the GPU of this machine for better predictions."),
     "generate": ("generate", "Write a realistic GPU trace made from a seed."),

@@ -34,7 +34,7 @@ PLOTS: Final[Mapping[str, Plot]] = {
         "Jobs simulated in a second, by the size of the month",
         "jobs",
         "jobs a CPU second",
-        "on a cluster in proportion, 64 to 4,096 GPUs",
+        "on clusters in proportion, 32 to 256 GPUs",
     ),
     "nodes": Plot(
         "One decision, by the size of the cluster", "nodes", "CPU milliseconds", _BY_NODES

@@ -30,6 +30,8 @@ from noljima.workload.trace import Trace
 
 POOL = "pool"
 GRID = "grid"
+LEARNED = "learned"
+"""History with trained trees among its experts: an extra that has to be installed."""
 
 
 class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +48,7 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
 def build_engine(spec: EngineSpec, source: Source | None = None) -> Engine:
     """Build a new engine as specified; a source that is given takes the place of the one named."""
     space = build_space(spec.space, spec.placement)
-    source = source_of(spec.estimates, spec.seed) if source is None else listening(source)
+    source = build_source(spec.estimates, spec.seed) if source is None else listening(source)
     return Engine(policy_of(spec.policy, spec.settings), source, space, spec.settings)
 
 
@@ -59,6 +61,16 @@ def sheltered(spec: EngineSpec) -> Source:
     from noljima.runtime.patience import Apart, Patient, ThreadDesk  # noqa: PLC0415
 
     return Patient(Apart(partial(source_of, spec.estimates, spec.seed)), ThreadDesk())
+
+
+def build_source(name: str, seed: int = 0) -> Source:
+    """Build a source of estimates by name, those with a trained model included."""
+    if name == LEARNED:
+        from noljima.prediction.history import History  # noqa: PLC0415 - numpy, only where used
+        from noljima.telemetry.boosting import Boosted  # noqa: PLC0415
+
+        return listening(History(learner=Boosted(seed)))
+    return source_of(name, seed)
 
 
 def build_space(kind: str, placement: str) -> Space:

@@ -75,7 +75,7 @@ def run(request: Request) -> None:
     # 1. Refuse before the run what would fail after it.
     witness = Witness(
         {
-            OURS: Guarded(source_of(request.estimates, request.seed)),
+            OURS: Guarded(app.build_source(request.estimates, request.seed)),
             LAST_TWO: Guarded(source_of("last-two")),
             LIMIT: Guarded(source_of("limit")),
         }

@@ -17,3 +17,4 @@ def policies() -> None:
     click.echo("\nEstimates (--estimates):")
     for name in sources.NAMES:
         click.echo(f"  {name:14s} {sources.describe(name)}")
+    click.echo("  learned        history, with trees beside it (pip install 'noljima[learned]')")

@@ -21,12 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noljima.model import bounds
+from noljima.model.bounds import InvalidFieldError
 from noljima.model.estimate import LEVELS, Estimate
 from noljima.model.job import Job
 from noljima.model.resources import JobId
+from noljima.prediction import learned
 from noljima.prediction.calibration import TAUS, AdaptiveLevels
 from noljima.prediction.distribution import Distribution, Floats, blended, censored, lognormal
 from noljima.prediction.experts import Belief, ExpertWeights, distributions, mixture, pinball
+from noljima.prediction.learned import Learner, Targets
 from noljima.prediction.parts import RUN, SHARE, Parts
 from noljima.prediction.points import POINT_EXPERTS
 from noljima.prediction.rings import SIZE, Key, Rings, Rows
@@ -98,12 +101,14 @@ class _Pending:
 class History:
     """Learns from every finished job and predicts the next; see the module."""
 
-    def __init__(self, parts: Parts | None = None) -> None:
+    def __init__(self, parts: Parts | None = None, learner: Learner | None = None) -> None:
         self.parts = parts = parts or Parts()
         self._rings = Rings()
         self._rows: dict[Shape, _Rows] = {}
         self._levels = AdaptiveLevels()
-        self._weights = ExpertWeights(count=len(parts.experts))
+        self._learner = learner
+        self._targets = Targets()
+        self._weights = ExpertWeights(count=len(parts.experts) + (learner is not None))
         self._points = {
             name: POINT_EXPERTS[name]() for name in parts.experts if name in POINT_EXPERTS
         }
@@ -191,7 +196,10 @@ class History:
         if self.parts.calibrated:
             self._levels.learn(run_s, pending.quantiles_s)
         self._weights.learn(job.user, pinball(_TAUS, log_s, pending.expert_log_s))
-        for (name, expert), features in zip(self._points.items(), pending.features, strict=True):
+        if self._learner is not None:
+            self._learner.learn(pending.features[-1].tolist(), log_s)
+            self._targets.learn(job, log_s, self._now_s)
+        for (name, expert), features in zip(self._points.items(), pending.features, strict=False):
             error = log_s - expert.log_s(features)
             errors = self._errors[name]
             errors.add(errors.rows_of(_error_keys(job)), error, 0.0, self._now_s)
@@ -204,6 +212,8 @@ class History:
 
     def save(self) -> bytes:
         """Return everything it knows as bytes; the same events always give the same bytes."""
+        if self._learner is not None:
+            raise InvalidFieldError("history", "learned", "has a trained model, which is not saved")
         pending = [
             PendingState(
                 id_,
@@ -269,7 +279,10 @@ class History:
 
     def _features(self, job: Job) -> list[Floats]:
         log_limit_s = _log_limit_s(job)
-        return [expert.features(job, log_limit_s, self._now_s) for expert in self._points.values()]
+        found = [expert.features(job, log_limit_s, self._now_s) for expert in self._points.values()]
+        if self._learner is not None:
+            found.append(np.array(self._targets.features(job, log_limit_s, self._now_s)))
+        return found
 
     def _mixed(
         self, job: Job, shape: Shape, features: list[Floats]
@@ -327,7 +340,7 @@ class History:
                 # A run without a limit had no share of it: it took as long as it took.
                 scaled = np.where(limits > _NO_LIMIT, log_s - limits + log_limit_s, log_s)
             beliefs[SHARE] = (np.concatenate((scaled, log_prior_s)), beliefs[RUN][1])
-        for (name, expert), seen in zip(self._points.items(), features, strict=True):
+        for (name, expert), seen in zip(self._points.items(), features, strict=False):
             errors = self._errors[name]
             rows = errors.rows_of(_error_keys(job))
             weights, prior, filled = self._backed_off(errors, rows)
@@ -336,7 +349,11 @@ class History:
                 np.concatenate((point + errors.log_s[rows][filled], log_prior_s)),
                 np.concatenate((weights, prior)),
             )
-        return [beliefs[name] for name in self.parts.experts]
+        found = [beliefs[name] for name in self.parts.experts]
+        if self._learner is not None:
+            quantiles = self._learner.log_quantiles(features[-1].tolist())
+            found.append(learned.belief(quantiles, log_limit_s))
+        return found
 
     def _backed_off(self, rings: Rings, rows: Rows) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         """Return what each value in these rows counts, what the prior's points do, and which are.

@@ -19,6 +19,7 @@ from noljima.engine import Engine
 from noljima.model.resources import Gang, Resources, TaskGroup
 from noljima.placement.demand import Demand
 from noljima.policy.presets import NAMES as POLICIES
+from noljima.policy.state import Reservation
 from noljima.runtime import graph, snapshot
 from noljima.runtime.graph_reading import read_graph
 from noljima.runtime.graph_writing import write_graph
@@ -171,6 +172,16 @@ def test_shared_things_stay_shared_and_circles_stay_circles() -> None:
     same = [key for key in whole if key not in ("itself", "column")]
     assert all(again[key] == whole[key] for key in same)
     assert all(type(again[key]) is type(whole[key]) for key in same)
+
+
+def test_keys_have_their_fields_before_they_are_looked_up_by_them() -> None:
+    engine = handled(EngineSpec(policy="fair", estimates="limit", space="grid"), day(0)[:8])
+    ticket = next(iter(engine.tickets.values()))
+
+    again = read_graph(write_graph({Reservation(ticket, 4.0): "kept", "ticket": ticket}))
+
+    assert isinstance(again, dict)
+    assert again[Reservation(again["ticket"], 4.0)] == "kept"
 
 
 def altered(content: bytes, **changes: object) -> bytes:

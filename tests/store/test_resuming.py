@@ -83,6 +83,22 @@ def test_kept_state_and_tail_say_what_the_whole_journal_says(
         assert says_the_same(found.engine, told[second:])
 
 
+def test_an_anchor_from_before_the_kept_state_vouches_as_well(tmp_path: Path) -> None:
+    # As when the newer of its slots is spoiled: what is behind the older one was acknowledged too.
+    told = day(0)
+    folder = tmp_path / "state"
+    engine = engine_of(header())
+    with State.create(folder, header(), sizes=SMALL) as state:
+        asyncio.run(live(state, told[:5], engine))
+        anchor = (folder / "anchor").read_bytes()
+        asyncio.run(live(state, told[5:10], engine, 5))
+    (folder / "anchor").write_bytes(anchor)
+
+    with State.open(folder, sizes=SMALL) as state:
+        assert state.head.sequence == 12
+        assert state.checked.verified == 7
+
+
 def kept_by_other_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, behind: int = 0
 ) -> list[Told]:

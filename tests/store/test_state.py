@@ -26,8 +26,9 @@ from noljima.store.chain import Batch, Era, Head, decode
 from noljima.store.faults import Fault, StateError
 from noljima.store.journal import Batch as Recorded
 from noljima.store.notices import Notice
+from noljima.store.records import JobRecord
 from noljima.store.state import Sizes, State
-from noljima.store.writes import AddNotice, DropItem, PutItem, Write
+from noljima.store.writes import AddNotice, DropItem, PutItem, PutRecord, Write
 from noljima.testing import strategies
 from noljima.testing.day import Told, day, header
 
@@ -407,6 +408,16 @@ def test_what_a_reader_would_refuse_is_not_written(begin: Begin, spoiled: list[E
 
     assert caught.value.fault is Fault.REFUSED
     assert [b.events for b in batches(state)] == [tick(1.0)]
+
+
+def test_what_would_be_read_differently_is_not_written(begin: Begin) -> None:
+    record = JobRecord(job="j", state="queued", submitted_s=1.0, ended_s=float("nan"))
+    state = begin()
+
+    with pytest.raises(StateError, match="it would read differently") as caught:
+        write_all(state, [Told(tick(1.0), (), (PutRecord(record),))])
+
+    assert caught.value.fault is Fault.REFUSED
 
 
 def test_a_row_has_a_greatest_size(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:

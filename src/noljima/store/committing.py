@@ -127,6 +127,8 @@ class Committer:
             self._broken = self._broken or self._refusal(Fault.BROKEN, f"broke ({error!r})")
             answers = [self._broken] * len(group)
         for order, answer in zip(group, answers, strict=True):
+            if not order.done.set_running_or_notify_cancel():
+                continue  # It is written all the same; nobody waits for the answer any more.
             if isinstance(answer, StateError):
                 order.done.set_exception(answer)
             else:

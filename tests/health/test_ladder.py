@@ -12,6 +12,7 @@ from noljima.health.facts import (
     Over,
     Pause,
     Paused,
+    Progressed,
     Resumed,
     Saved,
     Swept,
@@ -314,6 +315,25 @@ def test_an_error_is_one_kind_and_silence_after_it_the_second(trouble: Trouble) 
     assert "what went wrong" in verdicts(found)[0].words
 
 
+def test_the_first_firm_error_is_the_one_that_is_told() -> None:
+    ward = Ward()
+    ward.trained()
+    for trouble in (Trouble.TRACEBACK, Trouble.EXIT, Trouble.NCCL):
+        ward.tell(Erred(at_s=ward.at_s, job=A, trouble=trouble, line=f"a line of {trouble}"))
+    (suspected,) = verdicts(ward.run(1))
+
+    assert "a line of exit" in suspected.words
+
+
+def test_a_job_without_steps_that_moves_long_after_an_error_has_survived_it() -> None:
+    ward = Ward()
+    ward.begin(reports=False)
+    ward.run(5)
+    ward.tell(Erred(at_s=ward.at_s, job=A, trouble=Trouble.NCCL))
+
+    assert rungs(ward.run(10)) == [Rung.SUSPECT, Rung.OK]
+
+
 def test_a_step_clears_an_error() -> None:
     ward = Ward()
     ward.begin()
@@ -439,6 +459,29 @@ def test_time_that_nobody_looked_at_is_not_counted() -> None:
 
     assert ward.run(1.5) == []
     assert rungs(ward.run(60)) == UP
+
+
+def test_steps_on_both_sides_of_a_gap_make_no_habit_of_it() -> None:
+    ward = Ward()
+    ward.begin()
+    ward.run(20)
+    ward.pass_unseen(7200.0)
+    ward.run(20)
+    ward.do("a", modes.SLEEP)
+
+    assert rungs(ward.run(30)) == UP
+
+
+def test_a_step_that_is_told_in_a_gap_sets_no_clock_forward() -> None:
+    ward = Ward()
+    ward.begin()
+    ward.run(20)
+    ward.pass_unseen(7200.0)
+    ward.tell(Progressed(at_s=ward.at_s, job=A, step=1e5))
+    ward.do("a", modes.SLEEP)
+    ward.patients[A].step = 1e5
+
+    assert rungs(ward.run(30)) == UP
 
 
 def test_rounds_that_leave_a_job_out_do_not_count_for_it() -> None:

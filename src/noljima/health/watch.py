@@ -140,6 +140,9 @@ class Job:
 
     def progressed(self, fact: Progressed) -> None:
         """Take in what it tells of its steps; a step clears the errors before it."""
+        if not 0.0 <= fact.at_s - self.seen_at_s <= self._gap_s_max:
+            # The first word after a gap: the pause before it is of nobody knows what.
+            self.steps.interrupt()
         if self.steps.told(fact, self.clock_at(fact.at_s)):
             self.errors.went_on()
 

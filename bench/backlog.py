@@ -109,8 +109,10 @@ class Backlog:
 
     def _evicted(self, at_s: float, job: JobId) -> Evicted:
         run = self._runs.pop(job)
-        worked_s = run.saved_s + at_s - run.began_s
-        checkpoint = self._entries[job].job.checkpoint
+        entry = self._entries[job]
+        # Ends that are gathered come late: until then a job may hold its place with nothing to do.
+        worked_s = min(run.saved_s + at_s - run.began_s, entry.run_s)
+        checkpoint = entry.job.checkpoint
         saved_s = self._saved_s[job] = max(checkpoint.saved_of(worked_s), run.saved_s)
         return Evicted(at_s=at_s, job=job, saved_s=saved_s)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from pathlib import Path
 
@@ -20,8 +21,15 @@ from bench import (
     worker,
     workloads,
 )
+from bench.backlog import Backlog
 from bench.plans import Measurement
 from bench.row import Result
+
+from noljima.model.commands import Evict, Start
+from noljima.model.job import Checkpoint, Job
+from noljima.model.placements import Assignment, Placement
+from noljima.model.resources import GPU, JobId, NodeId, Resources, gang_of
+from noljima.workload.trace import TraceJob
 
 SMALL = cycles.Plan(policy="fair", nodes=20, waiting=150, running=100, samples=5, curves=("nodes",))
 MONTH = traces.Plan(
@@ -128,3 +136,27 @@ def test_names_choose_measurements_and_every_size_has_its_title() -> None:
 
     assert {m.name for m in full} == {m.name for m in quick} == set(plans.NAMES)
     assert len({m.title for m in full}) == len(full)
+
+
+def test_a_job_whose_end_is_told_late_has_not_worked_beyond_it() -> None:
+    job = TraceJob(
+        job=Job(
+            id=JobId("j"),
+            gang=gang_of(1, Resources(gpu_milli=GPU)),
+            checkpoint=Checkpoint(interval_s=60.0),
+        ),
+        submit_s=0.0,
+        run_s=190.0,
+    )
+    world = Backlog((), iter([job]), 1, enough=lambda: False, window_s=300.0, single_from_s=200.0)
+    start = Start(job.job.id, Placement((Assignment(NodeId("n"), (0,)),)))
+
+    async def twice() -> list[float]:
+        await world.do(0.0, [start])
+        await world.do(290.0, [Evict(job.job.id, job.job.id), start])
+        told = [await world.wait(None) for _ in range(5)]
+        return [event.at_s for events in told for event in events]
+
+    times_s = asyncio.run(twice())
+
+    assert times_s == sorted(times_s)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from noljima.model.node import Node
 from noljima.model.placements import Placement
 from noljima.model.resources import GPU, Gang, NodeId, Resources, TaskGroup, gang_of
-from noljima.placement.demand import Demand
+from noljima.placement.demand import Demand, Demands
 from noljima.placement.grid import Grid
 
 MILLI = st.sampled_from([0, 200, 300, 500, 700, GPU, 2 * GPU, 3 * GPU])
@@ -212,3 +212,33 @@ def test_take_at_takes_exactly_what_take_would_have_room_for(
 def test_what_fits_now_would_ever_fit(grid: Grid, demand: Demand) -> None:
     if len(demand.gang.groups) == 1 and grid.fits(demand):
         assert grid.ever_fits(demand) is None
+
+
+@given(st.data())
+def test_the_room_is_what_the_nodes_have_whatever_was_counted_before(data: st.DataObject) -> None:
+    demands = Demands()
+    grids = [Grid()]
+    for number in range(40):
+        grids[0].set_node(Node(id=NodeId(f"n{number}"), gpus=4))
+    held: list[list[tuple[Demand, Placement]]] = [[]]
+    for _ in range(data.draw(st.integers(1, 30))):
+        at = data.draw(st.integers(0, len(grids) - 1))
+        grid, mine = grids[at], held[at]
+        milli = data.draw(st.sampled_from([100, 250, 300, GPU, 2 * GPU, 4 * GPU]))
+        demand = demands.of(gang_of(data.draw(st.integers(1, 8)), Resources(gpu_milli=milli)))
+        match data.draw(st.sampled_from(["take", "take", "back", "copy", "lose"])):
+            case "take":
+                placement = grid.take(demand)
+                if isinstance(placement, Placement):
+                    mine.append((demand, placement))
+            case "back" if mine:
+                grid.give_back(*mine.pop())
+            case "copy" if len(grids) < 3:
+                grids.append(grid.copy())
+                held.append(list(mine))
+            case _:
+                grid.remove_node(NodeId(f"n{data.draw(st.integers(0, 39))}"))
+        for each in grids:
+            shape = each._shapes.of(demand)[0][0]
+
+            assert each._room(shape) == int(shape.capacity.take(each._column).sum())

@@ -44,13 +44,15 @@ class Grid:
     always agree.
     """
 
-    __slots__ = ("_column", "_free", "_roster", "_roster_shared", "_shapes", "_total")
+    __slots__ = ("_column", "_counts", "_free", "_roster", "_roster_shared", "_shapes", "_total")
 
     def __init__(self, strategy: Strategy = PACK) -> None:
         self._shapes = Shapes(strategy)
         self._roster = Roster()
         self._roster_shared = False
         self._column: IntArray = np.zeros(0, np.int64)
+        # How many nodes are in each state, where somebody has asked: states are fewer than nodes.
+        self._counts: IntArray | None = None
         self._free: int | None = 0
         self._total: int | None = 0
 
@@ -99,7 +101,7 @@ class Grid:
             self._roster.replace(row, node)
             state = states.rows[self._column[row]]
             self._column[row] = states.id_of(states.changed(state, kind))
-        self._free = self._total = None
+        self._counts = self._free = self._total = None
 
     def remove_node(self, node: NodeId) -> None:
         """Take a node away, with all that was held on it; pass over one that is not there."""
@@ -109,7 +111,7 @@ class Grid:
         self._own_roster()
         self._roster.remove(row)
         self._column = np.delete(self._column, row)
-        self._free = self._total = None
+        self._counts = self._free = self._total = None
 
     def fits(self, demand: Demand) -> bool:
         """Say whether the whole gang fits now."""
@@ -137,7 +139,7 @@ class Grid:
         trial, placed = self._tried(groups)
         if trial is None:
             return self._refusal(demand, len(placed))
-        self._column, self._free = trial._column, trial._free
+        self._column, self._counts, self._free = trial._column, trial._counts, trial._free
         return Placement(tuple(placed))
 
     def take_at(self, demand: Demand, nodes: Sequence[NodeId]) -> Placement | None:
@@ -181,7 +183,7 @@ class Grid:
         states = empty._shapes.states
         kinds = [states.empty_id(kind) for kind in states.kinds]
         empty._column = np.array(kinds, np.int64)[states.kind[empty._column]]
-        empty._free = None
+        empty._counts = empty._free = None
         if empty.fits(demand):
             return None
         refusal = empty.take(demand)
@@ -199,6 +201,7 @@ class Grid:
         twin._roster = self._roster
         twin._roster_shared = self._roster_shared = True
         twin._column = self._column.copy()
+        twin._counts = None if self._counts is None else self._counts.copy()
         twin._free = self._free
         twin._total = self._total
         return twin
@@ -269,7 +272,14 @@ class Grid:
 
     def _room(self, shape: Shape) -> int:
         """Count the workers of this shape that fit now."""
-        return int(shape.capacity.take(self._column).sum())
+        capacity, states = shape.capacity, len(self._shapes.states)
+        if states > len(self._column):
+            return int(capacity.take(self._column).sum())
+        if self._counts is None:
+            self._counts = np.bincount(self._column, minlength=2 * states)
+        # No node is in a state that came after they were counted: `_set` would have seen it.
+        counted = min(states, len(self._counts))
+        return int(np.dot(self._counts[:counted], capacity[:counted]))
 
     def _place_one(self, shape: Shape) -> Assignment | None:
         """Place a single worker where one fits: as `_place` does, without counting the room."""
@@ -341,6 +351,12 @@ class Grid:
         if self._free is not None:
             free = self._shapes.states.gpu_milli_free
             self._free += free[state] - free[self._column[row]]
+        if self._counts is not None:
+            if state < len(self._counts):
+                self._counts[self._column[row]] -= 1
+                self._counts[state] += 1
+            else:
+                self._counts = None
         self._column[row] = state
 
     def _refusal(self, demand: Demand, fitting: int) -> Refusal:
@@ -362,3 +378,4 @@ class Grid:
         rows = [old.rows[state] for state in used.tolist()]
         kept = [states.adopt(row, old.kinds[row.kind]) for row in rows]
         self._column = np.array(kept, np.int64)[column]
+        self._counts = None

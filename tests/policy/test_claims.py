@@ -41,6 +41,18 @@ def test_nodes_that_differ_do_not() -> None:
     assert known.real([X, Y]) == [X, Y]
 
 
+def test_a_node_of_which_a_gpu_is_out_does_not_trade_with_a_whole_one() -> None:
+    known = claims(X, Z)
+    known.set_node(Node(id=Y, gpus=4, gpus_out=(1,)))
+
+    assert not known.adopt([X], [Y])
+    assert known.adopt([X], [Z])
+
+    known.set_node(Node(id=Y, gpus=4))
+
+    assert known.adopt([X], [Y])
+
+
 def test_a_node_with_an_anchored_job_keeps_its_name_until_the_job_has_gone() -> None:
     known = claims(X, Y)
     known.anchor([X])

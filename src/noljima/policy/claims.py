@@ -36,6 +36,7 @@ class Claims:
             rack=node.rack,
             labels=node.labels,
             drained=node.drained,
+            gpus_out=node.gpus_out,
         )
 
     def remove_node(self, node: NodeId) -> None:

@@ -43,13 +43,20 @@ class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
     space: str = POOL
     placement: str = "pack"
     settings: Settings = Settings()
+    promises: bool = False
+    """Whether waiting jobs are told when they start; it changes no decision."""
 
 
 def build_engine(spec: EngineSpec, source: Source | None = None) -> Engine:
     """Build a new engine as specified; a source that is given takes the place of the one named."""
     space = build_space(spec.space, spec.placement)
     source = build_source(spec.estimates, spec.seed) if source is None else listening(source)
-    return Engine(policy_of(spec.policy, spec.settings), source, space, spec.settings)
+    engine = Engine(policy_of(spec.policy, spec.settings), source, space, spec.settings)
+    if spec.promises:
+        from noljima.engine.promises import Promises  # noqa: PLC0415 - numpy, only where used
+
+        engine.promises = Promises()
+    return engine
 
 
 def sheltered(spec: EngineSpec) -> Source:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from noljima.config import Settings
 from noljima.engine.defaults import Defaults
@@ -46,6 +46,9 @@ from noljima.policy.state import Planned, Policy, Reservation, SchedulerState
 from noljima.policy.ticket import NEVER_S, Ticket
 from noljima.prediction.source import Guarded, Source
 
+if TYPE_CHECKING:
+    from noljima.engine.promises import Promises  # numpy: loaded only where promises are made
+
 _ENDED_MAX: Final = 1 << 17
 """How many ended jobs are remembered by name: far more than any driver tells of twice, late."""
 
@@ -82,6 +85,9 @@ class Engine:
         self.reservation: Reservation | None = None
         self.doubts = Doubts()
         """What drivers have said and was not believed."""
+        self.promises: Promises | None = None
+        """What waiting jobs were told of their start, where somebody wants them told. They look on
+        only, and are here so that they are kept and replayed with the engine."""
         self._defaults = Defaults(settings or Settings())
         self._demands = Demands()
         # What `ever_fits` has said; only a change of the nodes changes it.
@@ -138,6 +144,9 @@ class Engine:
         # 4. Decide.
         if not self.policy.each_event:
             self._plan()
+        # 5. Tell who waits when they start.
+        if self.promises is not None:
+            self.promises.follow(self, events, self._commands)
         return self._commands
 
     def explain(self, job: JobId) -> Reason:

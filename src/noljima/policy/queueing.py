@@ -39,7 +39,7 @@ class QueuePolicy:
     ) -> None:
         self.name = name
         self._order = order
-        self._backfill = backfill
+        self.backfills = backfill
         self._shortest_fill = shortest_fill
         # Backfilling is published as one decision after each event; without it nothing differs,
         # and one plan for all events of a moment is what the shadow does.
@@ -69,7 +69,7 @@ class QueuePolicy:
             return plan
         self._blocked = None
         head = start_in_order(state, plan, trial)
-        if head is None or not self._backfill:
+        if head is None or not self.backfills:
             return plan
         releases = state.ends.with_starts(state.now_s, plan.starts)
         start_s, future = earliest(trial, releases, head.demand)

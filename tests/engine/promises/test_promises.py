@@ -1,0 +1,178 @@
+"""Promises of start times: whoever waits has one, they only move earlier, and they only look on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noljima.app import EngineSpec, build_engine
+from noljima.engine import Engine
+from noljima.engine.promises import Settled
+from noljima.model.commands import Command, Start
+from noljima.model.events import Event
+from noljima.model.lifecycle import State
+from noljima.model.resources import JobId
+from noljima.policy.presets import NAMES
+from noljima.runtime import snapshot
+from noljima.testing.draws import Evictable, Shape, draw
+from noljima.testing.rehearsal import Record, rehearse
+
+BUSY: Final = Shape(
+    jobs_max=60,
+    gpus_max=8,
+    gap_s_max=8,
+    run_s_max=600,
+    evictable=Evictable.SOME,
+    urgent_share=0.1,
+    grace_s=2.0,
+    start_failures_share=0.1,
+    actions_share=0.2,
+    limits=False,
+)
+NODES: Final = msgspec.structs.replace(
+    BUSY, gpus_per_node=4, gpus_max=12, node_faults_mean_s=300.0, start_failures_share=0.0
+)
+
+
+def spec_of(policy: str, estimates: str = "history", space: str = "pool") -> EngineSpec:
+    return EngineSpec(policy=policy, estimates=estimates, space=space, promises=True)
+
+
+class Witness:
+    """A sink with books of its own: what each waiting job was told, and when it started."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._by_s: dict[JobId, float] = {}
+        self._start_s: dict[JobId, float] = {}
+        self.settled: list[Settled] = []
+        self.told = 0
+        self.moved = 0
+
+    def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:
+        promises = self._engine.promises
+        assert promises is not None
+        now_s = events[-1].at_s
+        for command in commands:
+            if isinstance(command, Start):
+                self._start_s[command.job] = now_s
+        self._settle(promises.take_settled())
+        waiting = {job for job, t in self._engine.tickets.items() if t.state is State.QUEUED}
+        for job in waiting:
+            self._look(job, now_s)
+        for job in self._by_s.keys() - waiting:
+            state = self._engine.tickets[job].state if job in self._engine.tickets else None
+            if state is not State.STARTING:
+                del self._by_s[job]
+
+    def _look(self, job: JobId, now_s: float) -> None:
+        promises = self._engine.promises
+        promise = promises.of(job) if promises is not None else None
+        assert promise is not None, f"{job} waits and was told nothing"
+        before_s = self._by_s.get(job)
+        if before_s is None:
+            assert promise.made_s == now_s
+            assert promise.by_s > now_s
+            self.told += 1
+        else:
+            assert promise.by_s <= before_s, f"{job} was told {before_s}, then {promise.by_s}"
+            self.moved += promise.by_s < before_s
+        assert promise.missed or promise.about_s <= promise.by_s <= promise.first_by_s
+        assert promise.missed == (promise.by_s < now_s)
+        self._by_s[job] = promise.by_s
+
+    def _settle(self, settled: Sequence[Settled]) -> None:
+        for each in settled:
+            assert each.start_s == self._start_s[each.job]
+            assert each.by_s == self._by_s[each.job], "it is judged by the last that it was told"
+            assert each.made_s <= each.start_s
+        self.settled += settled
+
+
+def played(spec: EngineSpec, seed: int, shape: Shape) -> tuple[Record, Witness]:
+    scenario = draw(seed, shape)
+    engine = build_engine(spec)
+    witness = Witness(engine)
+    return rehearse(engine, scenario.driver(), [witness]), witness
+
+
+@pytest.mark.parametrize("policy", NAMES)
+def test_an_engine_that_promises_decides_as_one_that_does_not(policy: str) -> None:
+    silent = msgspec.structs.replace(spec_of(policy), promises=False)
+
+    record, witness = played(spec_of(policy), 3, BUSY)
+
+    plain = rehearse(build_engine(silent), draw(3, BUSY).driver())
+    assert record.as_bytes() == plain.as_bytes()
+    assert witness.told > 0
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    policy=st.sampled_from(NAMES),
+    estimates=st.sampled_from(["history", "limit", "last-two", "random", "adversarial", "true"]),
+)
+def test_whoever_waits_has_a_promise_that_moves_only_earlier(
+    seed: int, policy: str, estimates: str
+) -> None:
+    _, witness = played(spec_of(policy, estimates), seed, BUSY)
+
+    assert len(witness.settled) <= witness.told
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    policy=st.sampled_from(["fair", "efficient", "share", "easy", "conservative"]),
+)
+def test_so_it_is_while_nodes_come_and_go(seed: int, policy: str) -> None:
+    _, witness = played(spec_of(policy, space="grid"), seed, NODES)
+
+    assert len(witness.settled) <= witness.told
+
+
+def test_the_watched_days_hold_moves_misses_and_hits() -> None:
+    witnesses = [played(spec_of("fair"), seed, BUSY)[1] for seed in range(12)]
+
+    settled = [each for witness in witnesses for each in witness.settled]
+    assert sum(witness.moved for witness in witnesses) > 10
+    assert sum(not each.kept for each in settled) > 0
+    assert sum(each.kept for each in settled) > 100
+
+
+def told(engine: Engine) -> list[tuple[JobId, float, float, int, bool]]:
+    assert engine.promises is not None
+    book = engine.promises.book
+    return [(p.job, p.about_s, p.by_s, p.moves, p.missed) for p in book]
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    part=st.floats(0.0, 1.0),
+    policy=st.sampled_from(["fair", "efficient", "share", "easy"]),
+    space=st.sampled_from(["pool", "grid"]),
+)
+def test_a_restored_engine_goes_on_with_the_same_promises(
+    seed: int, part: float, policy: str, space: str
+) -> None:
+    shape = NODES if space == "grid" else BUSY
+    spec = spec_of(policy, space=space)
+    batches = played(spec, seed, shape)[0].batches
+    cut = int(part * len(batches))
+    engine = build_engine(spec)
+    for events, _ in batches[:cut]:
+        engine.handle(*events)
+
+    copy = snapshot.restore(snapshot.save(engine))
+
+    assert told(copy) == told(engine)
+    for events, _ in batches[cut:]:
+        assert copy.handle(*events) == engine.handle(*events)
+        assert told(copy) == told(engine)
+    assert copy.promises is not None
+    assert engine.promises is not None
+    assert copy.promises.take_settled() == engine.promises.take_settled()

@@ -121,6 +121,27 @@ def test_what_is_due_by_now_happens_at_any_moment() -> None:
     assert sentence(late) == "enough come free at any moment (reserved)"
 
 
+def test_a_promise_is_told_with_the_middle_case_in_place_of_an_estimate() -> None:
+    told = msgspec.structs.replace(EXAMPLES[Code.ORDER], about_s=at(14, 5), by_s=at(14, 40))
+
+    words_told = words(told, clock)
+    assert words_told.endswith("job 812 first; it starts at about 14:05 (by 14:40)")
+    assert sentence(told).endswith("; it starts in about 1 h 5 min (within 1 h 40 min)")
+
+
+def test_a_reservation_is_told_beside_the_promise() -> None:
+    told = msgspec.structs.replace(EXAMPLES[Code.RESOURCES], about_s=at(14, 5), by_s=at(14, 40))
+
+    assert "gpu-07 has room at about 14:05 (reserved); it starts at about" in words(told, clock)
+
+
+def test_a_promise_that_was_missed_is_told_as_missed() -> None:
+    told = msgspec.structs.replace(EXAMPLES[Code.ORDER], about_s=at(14, 5), by_s=at(12, 40))
+
+    text = words(told, clock)
+    assert text.endswith("; it starts at about 14:05; it was promised to have started at 12:40")
+
+
 def test_many_blocking_jobs_are_counted_and_a_few_named() -> None:
     names = tuple(JobId(name) for name in "abcde")
     many = reason(Code.CLEARING, blocking=names, blocking_count=7)

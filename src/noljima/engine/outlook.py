@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from noljima.model.lifecycle import State
 from noljima.model.placements import Placement
@@ -24,6 +24,9 @@ from noljima.policy.reservation import earliest
 from noljima.policy.share import SharePolicy
 from noljima.policy.state import Policy, Reservation, SchedulerState
 from noljima.policy.ticket import Ticket
+
+if TYPE_CHECKING:
+    from noljima.engine.promises import Promises
 
 
 class Books(Protocol):
@@ -52,6 +55,11 @@ class Books(Protocol):
     @property
     def reservation(self) -> Reservation | None:
         """What the last plan keeps for the first job that has to wait."""
+        ...
+
+    @property
+    def promises(self) -> Promises | None:
+        """What waiting jobs were told of their start, where that is done."""
         ...
 
 

@@ -114,6 +114,10 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the expected time rests on."""
     strict_s: float | None = None
     """When first come, first served would start it, by estimate: it is to start no later."""
+    about_s: float | None = None
+    """When it starts in the middle case, where promises are made."""
+    by_s: float | None = None
+    """By when it was promised to start; past where that was missed."""
     evictions: int = 0
     since_s: float | None = None
     """When the present run was started."""
@@ -156,7 +160,8 @@ def sentence(reason: Reason, clock: Clock | None = None) -> str:
 
     Without a clock, times are told from the moment of the reason on: in about 1 h 5 min.
     """
-    clauses = _CLAUSES[reason.code](reason, _Times(reason.at_s, clock))
+    times = _Times(reason.at_s, clock)
+    clauses = [*_CLAUSES[reason.code](reason, times), _promise(reason, times)]
     first = "; ".join(clause for clause in clauses if clause)
     return f"{first}. {_changes(reason)}" if reason.changes else first
 
@@ -193,6 +198,12 @@ class _Times:
         if self._clock is None:
             return f"in about {duration(moment_s - self._at_s)}"
         return f"at about {self._clock(moment_s)}"
+
+    def by(self, moment_s: float) -> str:
+        """Write a moment before which something is to happen."""
+        if self._clock is None:
+            return f"within {duration(moment_s - self._at_s)}"
+        return f"by {self._clock(moment_s)}"
 
     def since(self, moment_s: float) -> str:
         """Write a moment from which on something lasts."""
@@ -236,7 +247,18 @@ def _start(reason: Reason, times: _Times) -> str:
     """Say when it is expected to start; the strict queue's time is told by `_strict`."""
     if reason.expected_s is None or reason.expected_s == reason.strict_s:
         return ""
+    if reason.by_s is not None and reason.basis is Basis.ESTIMATE:
+        return ""  # A promise says more.
     return f"it is expected to start {times.at(reason.expected_s)} ({reason.basis})"
+
+
+def _promise(reason: Reason, times: _Times) -> str:
+    if reason.by_s is None or reason.about_s is None:
+        return ""
+    starts = f"it starts {times.at(reason.about_s)}"
+    if reason.by_s < reason.at_s:
+        return f"{starts}; it was promised to have started {times.ago(reason.by_s)}"
+    return f"{starts} ({times.by(reason.by_s)})"
 
 
 def _strict(reason: Reason, times: _Times) -> str:

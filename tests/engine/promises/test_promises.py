@@ -144,6 +144,23 @@ def test_the_watched_days_hold_moves_misses_and_hits() -> None:
     assert sum(each.kept for each in settled) > 100
 
 
+@pytest.mark.parametrize("policy", ["fair", "easy", "share"])
+def test_whoever_waits_is_told_the_promise_with_the_reason(policy: str) -> None:
+    engine = build_engine(spec_of(policy))
+    assert engine.promises is not None
+    seen = 0
+    for events, _ in played(spec_of(policy), 3, BUSY)[0].batches:
+        engine.handle(*events)
+        for reason in engine.explain_all():
+            promise = engine.promises.of(reason.job)
+            if promise is not None:
+                seen += 1
+                assert (reason.about_s, reason.by_s) == (promise.about_s, promise.by_s)
+                assert "it starts" in reason.sentence
+
+    assert seen > 10
+
+
 def told(engine: Engine) -> list[tuple[JobId, float, float, int, bool]]:
     assert engine.promises is not None
     book = engine.promises.book

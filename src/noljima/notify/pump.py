@@ -282,9 +282,7 @@ class Pump:
         self._at_work.clear()
 
 
-async def _cancelled(
-    tasks: Iterable[asyncio.Future[object]] | Iterable[asyncio.Task[None]],
-) -> None:
+async def _cancelled(tasks: Iterable[asyncio.Future[T]]) -> None:
     """Cancel tasks and wait until they have gone."""
     ending = list(tasks)
     for task in ending:

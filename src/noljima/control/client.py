@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -31,6 +32,7 @@ __all__ = [
 ANSWER_S: Final = 60.0
 """How long an answer may take. A scheduler whose disk is full or slow keeps askers waiting."""
 _CONNECT_S: Final = 5.0
+_AGAIN_S: Final = 0.01
 _CHUNK: Final = 1 << 16
 _encode: Final = msgspec.json.Encoder().encode
 _answer: Final[msgspec.json.Decoder[Answered]] = msgspec.json.Decoder(Answered)
@@ -90,7 +92,6 @@ class Client:
     def _connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            connection.settimeout(_CONNECT_S)
             _reach(connection, self.path)
         except OSError as error:
             connection.close()
@@ -114,8 +115,17 @@ class Client:
 def _reach(connection: socket.socket, path: Path) -> None:
     """Connect through a descriptor: the path itself may be longer than a socket's address."""
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    give_up_s = time.monotonic() + _CONNECT_S
+    connection.settimeout(_CONNECT_S)
     try:
-        connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+        while True:
+            try:
+                return connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+            except BlockingIOError:
+                # Too many wait to be let in; a socket with a time-out is not made to queue for it.
+                if time.monotonic() > give_up_s:
+                    raise
+                time.sleep(_AGAIN_S)
     finally:
         os.close(folder)
 

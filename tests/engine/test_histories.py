@@ -121,6 +121,7 @@ class AnyHistory(RuleBasedStateMachine):
         evictable=st.sampled_from([None, True, True, False]),
         urgent=st.booleans(),
         interval_s=st.sampled_from([None, 0.0, 2.0]),
+        held=st.sampled_from([False, False, False, True]),
     )
     def submit(
         self,
@@ -132,6 +133,7 @@ class AnyHistory(RuleBasedStateMachine):
         evictable: bool | None,
         urgent: bool,
         interval_s: float | None,
+        held: bool,
     ) -> JobId:
         job = Job(
             id=JobId(f"j{len(self.books)}"),
@@ -142,7 +144,9 @@ class AnyHistory(RuleBasedStateMachine):
             checkpoint=Checkpoint(interval_s=interval_s, restart_s=1.0),
         )
         self.books[job.id] = Books(job)
-        self.tell(Submitted(at_s=self.now_s, job=job, oracle_s=run_s))
+        if held:
+            self.books[job.id].phase = "held"
+        self.tell(Submitted(at_s=self.now_s, job=job, oracle_s=run_s, held=held))
         return job.id
 
     @rule(job=jobs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from noljima.model.bounds import InvalidFieldError
-from noljima.model.events import Outcome, Started, Ticked
+from noljima.model.events import Finished, Outcome, Started, Submitted, Ticked
 from noljima.model.job import Checkpoint
 from noljima.model.lifecycle import State
 from noljima.model.resources import JobId
@@ -168,3 +168,33 @@ def test_time_never_goes_back() -> None:
 
     with pytest.raises(InvalidFieldError, match=r"at_s: 4\.0 is before 5\.0"):
         talk.tell(Ticked(at_s=4.0))
+
+
+@pytest.mark.parametrize("policy", ["fair", "efficient", "share", "fifo", "easy", "conservative"])
+def test_a_job_that_comes_held_never_starts_in_between(policy: str) -> None:
+    talk = Conversation(policy, gpus=4).at(1.0)
+
+    assert talk.tell(Submitted(at_s=1.0, job=job("a", 4), held=True)) == []
+    assert talk.state("a") is State.HELD
+    assert talk.submit(job("b", 4)) == ["start b"]
+    assert talk.at(5.0).finish("b") == []
+    assert talk.release("a") == ["start a"]
+
+
+def test_a_held_job_that_nothing_could_run_is_told_so_when_it_is_released() -> None:
+    talk = Conversation(gpus=4)
+
+    assert talk.tell(Submitted(at_s=0.0, job=job("a", 5), held=True)) == []
+    (refusal,) = talk.release("a")
+    assert refusal.startswith("refuse a: ")
+    assert talk.state("a") is State.INFEASIBLE
+
+
+def test_room_that_comes_free_is_nothing_to_a_job_that_has_come_held() -> None:
+    talk = Conversation(gpus=4)
+    talk.submit(job("b", 4))
+    talk.at(2.0)
+    held = Submitted(at_s=2.0, job=job("a", 4), held=True)
+
+    assert talk.tell(held, Finished(at_s=2.0, job=JobId("b"))) == []
+    assert talk.release("a") == ["start a"]

@@ -175,6 +175,10 @@ class Engine:
         ticket.evictable = self._defaults.evictable(job)
         self.tickets[job.id] = ticket
         self.policy.enrol(ticket)
+        if event.held:
+            # Whether it can run at all is asked when it is released.
+            ticket.state = change(job.id, ticket.state, State.HELD)
+            return
         refusal = self._ever_refused(demand)
         if refusal is not None:
             self._set_aside(ticket, refusal.words)

@@ -39,6 +39,9 @@ class Submitted(Happened, frozen=True, kw_only=True, omit_defaults=True):
     oracle_s: float | None = None
     """The run time that the job will turn out to have. Known in a simulation only, and read only
     by the clairvoyant estimators; it travels in the event so that a replay needs nothing else."""
+    held: bool = False
+    """Whether it is passed over from the beginning until it is released, with nothing in between:
+    it waits for other jobs, or for its owner's word."""
 
 
 class Cancelled(Happened, frozen=True, kw_only=True, omit_defaults=True):

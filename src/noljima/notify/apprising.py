@@ -13,7 +13,8 @@ import importlib.util
 import logging
 import re
 import threading
-from typing import Final, Self
+from contextvars import ContextVar
+from typing import Final
 
 from noljima.model.bounds import InvalidFieldError
 from noljima.notify.channel import ChannelError
@@ -37,7 +38,7 @@ class Apprised:
             raise InvalidFieldError(f"channels.{name}.url", service, limit)
         import apprise  # noqa: PLC0415 - an extra, loaded only where a channel needs it
 
-        _quieten()
+        logging.getLogger("apprise").addFilter(_ear)
         # One after the other: threads of its own could not be told apart from ours.
         asset = apprise.AppriseAsset(app_id="Noljima", async_mode=False, secure_logging=True)
         plugin = apprise.Apprise.instantiate(service.reveal(), asset=asset)
@@ -88,48 +89,44 @@ class Apprised:
             importance = apprise.NotifyType.WARNING
         elif kind in _FAILURE:
             importance = apprise.NotifyType.FAILURE
-        with _Overheard() as overheard:
-            try:
-                sent = self._service.notify(
-                    title=text.subject,
-                    body=text.body,
-                    notify_type=importance,
-                    body_format=apprise.NotifyFormat.TEXT,
-                )
-            except Exception as error:  # noqa: BLE001 - over a hundred services, each its own
-                # Its words may hold the address, which holds a password.
-                return f"the service could not be asked: {type(error).__name__}"
+        heard = _Heard()
+        # Also for the threads that apprise starts itself: they take over what is set here.
+        _hearing.set(heard)
+        try:
+            sent = self._service.notify(
+                title=text.subject,
+                body=text.body,
+                notify_type=importance,
+                body_format=apprise.NotifyFormat.TEXT,
+            )
+        except Exception as error:  # noqa: BLE001 - over a hundred services, each its own
+            # Its words may hold the address, which holds a password.
+            return f"the service could not be asked: {type(error).__name__}"
         if sent:
             return ""
-        status = f"it answered {overheard.status}" if overheard.status else "it gives no reason"
+        status = f"it answered {heard.status}" if heard.status else "it gives no reason"
         return f"the service has not taken the message: {status}"
 
 
-def _quieten() -> None:
-    """Keep what apprise logs out of our logs: an address may be in it."""
-    logger = logging.getLogger("apprise")
-    logger.propagate = False
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
+class _Heard:
+    """What one message's log has told."""
+
+    status = ""
 
 
-class _Overheard(logging.Handler):
-    """Hears which status apprise logs in this thread, and keeps nothing else."""
+_hearing: ContextVar[_Heard | None] = ContextVar("hearing", default=None)
 
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.status = ""
-        self._thread = threading.get_ident()
 
-    def __enter__(self) -> Self:
-        logging.getLogger("apprise").addHandler(self)
-        return self
+class _Ear(logging.Filter):
+    """Hears which status apprise logs, and lets none of it pass: an address may be in it."""
 
-    def __exit__(self, *exception: object) -> None:
-        logging.getLogger("apprise").removeHandler(self)
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Look for a status, and drop the record."""
+        heard = _hearing.get()
+        found = _STATUS.search(record.getMessage())
+        if heard is not None and found is not None:
+            heard.status = found[1]
+        return False
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Look for a status."""
-        if record.thread == self._thread:
-            found = _STATUS.search(record.getMessage())
-            self.status = found[1] if found else self.status
+
+_ear: Final = _Ear()

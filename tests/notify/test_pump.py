@@ -60,6 +60,7 @@ class Ear:
         self.timeout_s = timeout_s
         self.error = ""
         self.hangs = False
+        self.asked: list[str] = []
         self.heard: list[tuple[str, Message]] = []
 
     @property
@@ -67,6 +68,7 @@ class Ear:
         return [notice for notice, _ in self.heard]
 
     async def send(self, message: Message, notice: str, at_s: float) -> None:  # noqa: ARG002 - no clock here
+        self.asked.append(notice)
         if self.hangs:
             await asyncio.get_running_loop().create_future()
         if self.error:
@@ -255,6 +257,7 @@ def test_a_channel_that_hangs_is_left_in_time_and_keeps_nobody_waiting(tmp_path:
             await made.pump.turn()
             await asyncio.sleep(0)
         assert "hanging" in made.pump._at_work
+        assert hanging.asked == ["1"]
         await made.pump.settle()
 
     with office(tmp_path, *ears) as made:

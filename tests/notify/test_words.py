@@ -125,6 +125,15 @@ def test_what_is_no_notice_of_ours_is_refused(body: str) -> None:
         decoded(body)
 
 
+def test_a_reason_of_several_lines_is_said_in_one() -> None:
+    message = Message(
+        what=Kind.FAILED, job="1", at_s=0.0, why="code 3:\n\tno\x07 room " + "x" * 900
+    )
+
+    assert "\nWhy: code 3: no room xxx" in worded(message, UTC).body
+    assert "xxx…\nNext:" in worded(message, UTC).body
+
+
 @given(why=st.text(max_size=3000))
 def test_a_reason_cannot_pretend_to_be_further_lines(why: str) -> None:
     message = Message(what=Kind.FAILED, job="1", at_s=0.0, why=why)

@@ -26,7 +26,7 @@ _NEEDS: Final = {
     "node_repair": "node_mtbf",
 }
 _NO_POOL: Final = ("placement", "node_mtbf")
-_ONE_RUN: Final = ("schedule_to", "journal_to", "history_out")
+_ONE_RUN: Final = ("schedule_to", "promises_out", "journal_to", "history_out")
 _OPTIONS: Final = {"schedule_to": "schedule", "journal_to": "journal"}
 
 
@@ -44,6 +44,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     early_exits: float
     strict: bool
     validate: bool
+    promises: bool
     capacity: int | None = None
     nodes: int | None = None
     gpus_per_node: int = _GPUS_PER_NODE
@@ -61,6 +62,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     json_to: str | None = None
     report_to: Path | None = None
     schedule_to: Path | None = None
+    promises_out: Path | None = None
     save_trace: Path | None = None
     journal_to: Path | None = None
     history_in: Path | None = None
@@ -72,6 +74,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         files = {
             "--json": json_to,
             "--schedule": self.schedule_to,
+            "--promises-out": self.promises_out,
             "--save-trace": self.save_trace,
             "--journal": self.journal_to,
             "--history-out": self.history_out,

@@ -28,6 +28,11 @@ Examples:
     noljima simulate philly.csv.gz --filter cluster=0e4a51 --nodes 11 --report out
 
 \b
+  Are nineteen in twenty of the promised start times kept?
+    noljima simulate KTH-SP2.swf.gz --capacity 100 --policy fair --estimates history \\
+        --evictable 1 --checkpoint 10m --promises
+
+\b
   For a script:
     noljima simulate day.jsonl --nodes 8 --policy fair --json - | jq '.runs[].mean_wait_s'
 """
@@ -161,6 +166,11 @@ _FILE = click.Path(path_type=Path)
     "--strict", is_flag=True, help="Refuse a trace with broken rows instead of skipping them."
 )
 @click.option("--validate", is_flag=True, help="Check all invariants after every event (slow).")
+@click.option(
+    "--promises",
+    is_flag=True,
+    help="Tell waiting jobs when they start, and judge how that is kept; decisions stay the same.",
+)
 @click.option("--json", "json_to", metavar="FILE|-", help="Write all figures as one JSON object.")
 @click.option(
     "--report",
@@ -175,6 +185,12 @@ _FILE = click.Path(path_type=Path)
     type=_FILE,
     metavar="FILE",
     help="Write when each job ran, as CSV (one policy only).",
+)
+@click.option(
+    "--promises-out",
+    type=_FILE,
+    metavar="FILE",
+    help="Write each promise and what became of it, as CSV (one policy only); makes them, too.",
 )
 @click.option(
     "--save-trace",

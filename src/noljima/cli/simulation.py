@@ -31,8 +31,8 @@ from noljima.model.job import Checkpoint
 from noljima.model.node import Node
 from noljima.model.resources import GPU
 from noljima.prediction.history import History
-from noljima.report import atomic, metrics, page, schedule, table
-from noljima.report.catalogue import Value
+from noljima.report import atomic, metrics, page, promises, schedule, table
+from noljima.report.catalogue import Value, nested
 from noljima.report.record import RunRecord
 from noljima.report.recorder import Recorder
 from noljima.runtime.ports import Sink
@@ -81,7 +81,8 @@ def _one(
     history: History | None,
 ) -> tuple[RunRecord, dict[str, Value]]:
     engine, recorder = app.build_engine(spec, history), Recorder()
-    sinks: list[Sink] = [recorder]
+    hearer = promises.Hearer(engine)
+    sinks: list[Sink] = [recorder, hearer]
     if request.validate:
         sinks.append(app.Validator(engine))
     try:
@@ -95,7 +96,7 @@ def _one(
         sys.exit(1)
     if request.history_out is not None and history is not None:
         atomic.write_bytes(request.history_out, history.save())
-    record = recorder.run(policy=spec.policy, estimates=spec.estimates)
+    record = hearer.entered(recorder.run(policy=spec.policy, estimates=spec.estimates))
     return record, metrics.figures(record, _gpus(scene.nodes) * GPU, strict, wall_s)
 
 
@@ -145,6 +146,7 @@ def _spec(request: Request) -> EngineSpec:
         space=app.POOL if request.capacity is not None else app.GRID,
         placement=request.placement,
         settings=read_settings(request.settings) if request.settings else Settings(),
+        promises=request.promises or request.promises_out is not None,
     )
 
 
@@ -222,6 +224,8 @@ def _tell(
         jsonl.write(scene.trace, request.save_trace)
     if request.schedule_to is not None:
         schedule.write(request.schedule_to, records[0])
+    if request.promises_out is not None:
+        promises.write(request.promises_out, records[0])
     trace_facts = _trace_facts(request, scene)
     cluster_facts = _cluster_facts(request, scene.nodes)
     if request.report_to is not None:
@@ -234,7 +238,11 @@ def _tell(
             figures,
         )
         click.echo(f"noljima: the report is {path}", err=True)
-    told = {"trace": trace_facts, "cluster": cluster_facts, "runs": figures}
+    told = {
+        "trace": trace_facts,
+        "cluster": cluster_facts,
+        "runs": [nested(each) for each in figures],
+    }
     written = msgspec.json.format(msgspec.json.encode(told), indent=2).decode()
     if request.json_to == STDOUT:
         click.echo(written)

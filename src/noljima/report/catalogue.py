@@ -182,6 +182,70 @@ FIGURES: Final = (
         "all are alike, 1/n when one user has it all (Jain, Chiu, Hawe, DEC-TR-301, 1984).",
     ),
     Figure(
+        "promises.made",
+        "Promises",
+        Kind.COUNT,
+        Better.NEITHER,
+        "Waits for GPUs that did not end at once, were told a start time and ended with a start; "
+        "a job that was evicted waits again.",
+    ),
+    Figure(
+        "promises.kept",
+        "Promises kept, number",
+        Kind.COUNT,
+        Better.NEITHER,
+        "Those that ended no later than the earliest time that was ever promised.",
+    ),
+    Figure(
+        "promises.share_kept",
+        "Promises kept",
+        Kind.SHARE,
+        Better.NEITHER,
+        "Kept / made; 95 % is meant, and more is not better: then promises are later than need be.",
+    ),
+    Figure(
+        "promises.first_kept",
+        "First promise kept",
+        Kind.SHARE,
+        Better.NEITHER,
+        "The share that ended no later than the time that was promised at first.",
+    ),
+    Figure(
+        "promises.lowest_window",
+        "Promises kept, worst 500",
+        Kind.SHARE,
+        Better.HIGH,
+        "The lowest share kept of 500 promises in a row, as they were made; of fewer, of all.",
+    ),
+    Figure(
+        "promises.median_error_s",
+        "Start told, median error",
+        Kind.SECONDS,
+        Better.LOW,
+        "Median of |start - the middle case as it was told at first|.",
+    ),
+    Figure(
+        "promises.median_wait_s",
+        "Promised waits, median",
+        Kind.SECONDS,
+        Better.NEITHER,
+        "Median of start - the moment of the first promise: what the error is to be seen against.",
+    ),
+    Figure(
+        "promises.median_width_s",
+        "Promise ahead, median",
+        Kind.SECONDS,
+        Better.LOW,
+        "Median of first promised time - the moment of that promise.",
+    ),
+    Figure(
+        "promises.moves_mean",
+        "Moves of a promise",
+        Kind.RATIO,
+        Better.NEITHER,
+        "How often a promise was moved earlier, on average.",
+    ),
+    Figure(
         "refused",
         "Refused",
         Kind.COUNT,
@@ -231,6 +295,21 @@ def written(figure: Figure, value: Value) -> str:
     if isinstance(value, str):
         return value
     return _WRITERS[figure.kind](value)
+
+
+def nested(figures: Mapping[str, Value]) -> dict[str, object]:
+    """Return figures as JSON has them: those with a point in their key in an object together."""
+    told: dict[str, object] = {}
+    groups: dict[str, dict[str, Value]] = {}
+    for key, value in figures.items():
+        group, point, name = key.rpartition(".")
+        if not point:
+            told[key] = value
+            continue
+        if group not in groups:
+            told[group] = groups[group] = {}
+        groups[group][name] = value
+    return told
 
 
 def best(figure: Figure, values: list[Value]) -> list[bool]:

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from noljima.model.resources import GPU
-from noljima.report import curves
+from noljima.report import curves, promises
 from noljima.report.catalogue import FIGURES, Value
 from noljima.report.record import Floats, Integers, Jobs, RunRecord
 
@@ -60,6 +60,8 @@ def figures(
         "wall_s": wall_s,
         "jobs_per_s": len(jobs) / wall_s if wall_s > 0 else math.nan,
     }
+    if run.promises is not None:
+        numbers |= promises.figures(run.promises)
     known = {key: value if math.isfinite(value) else None for key, value in numbers.items()}
     return {"policy": run.policy, "estimates": run.estimates, "jobs": len(jobs), **known}
 

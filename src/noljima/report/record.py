@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from noljima.engine.promises import Settled
 from noljima.model.node import Node
 
 Floats = NDArray[np.float64]
@@ -134,6 +135,8 @@ class RunRecord:
     """The machines as they were last seen, in order of appearance."""
     refusals: Mapping[str, str] = field(default_factory=dict)
     """Why each job that never fits was refused."""
+    promises: tuple[Settled, ...] | None = None
+    """What became of the promised start times, as they were made; None where none were made."""
 
     @property
     def refused(self) -> int:

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from noljima.model.resources import GPU
-from noljima.report import curves, metrics
+from noljima.report import curves, metrics, promises
 from noljima.report.page import thinning, timeline
 from noljima.report.page.roster import Roster
 from noljima.report.page.rounding import significant, whole
@@ -43,6 +43,7 @@ def of(runs: Sequence[RunRecord], capacity_milli: int) -> dict[str, Value]:
         "time": whole(edges_s[:-1] - first_s, 1),
         "slice_s": float(edges_s[1] - edges_s[0]),
         "curves": [over_time(run, edges_s, capacity_milli) for run in runs],
+        "promises": promised(runs, edges_s),
         "wait": distribution([run.ended.wait_s for run in runs], low=1.0),
         "slowdown": distribution([metrics.bounded_slowdown(run.ended) for run in runs], low=1.0),
         "users": fairness(runs),
@@ -88,6 +89,16 @@ def over_time(run: RunRecord, edges_s: Floats, capacity_milli: int) -> dict[str,
             "high": whole(slices.high * scale, 2),
         }
     return told
+
+
+def promised(runs: Sequence[RunRecord], edges_s: Floats) -> dict[str, Value] | None:
+    """Return how well promises were kept, in per cent, at the end of each slice."""
+    if all(run.promises is None for run in runs):
+        return None
+    return {
+        "window": promises.WINDOW,
+        "kept": [whole(100 * promises.kept_by(run.promises or (), edges_s[1:]), 2) for run in runs],
+    }
 
 
 def distribution(columns: Sequence[Floats], low: float) -> dict[str, Value]:

@@ -101,6 +101,44 @@ function overTime(id, title, words, key, text, range, group) {
   );
 }
 
+function promises() {
+  if (!data.promises) return;
+  place("promises").hidden = false;
+  const { kept, window: size } = data.promises;
+  const known = kept.map((values) => values.filter((value) => value !== null));
+  const every = Math.ceil(data.time.length / 24);
+  const lowest = Math.min(90, ...known.flat());
+  linePlot(
+    "kept",
+    "Promises kept",
+    `Share kept of the last ${count(size)} promises that were made; 95 % is meant.`,
+    data.runs
+      .map((name, run) =>
+        known[run].length ? `${name}: at least ${percent(Math.min(...known[run]))}` : `${name}: too few`,
+      )
+      .join("; "),
+    {
+      x: data.time,
+      lines: kept.map((values) => ({ values })),
+      xSteps: SECOND_STEPS,
+      xText: moment,
+      yText: percent,
+      yRange: () => [Math.floor(lowest / 5) * 5, 100.5],
+      tipY: percent,
+    },
+    () =>
+      table(
+        ["Until", ...data.runs],
+        data.time
+          .map((at, row) => [
+            moment(at),
+            ...kept.map((values) => (values[row] === null ? "" : percent(values[row]))),
+          ])
+          .filter((_, row) => row % every === 0),
+      ),
+  );
+}
+
 function users() {
   if (data.users.count < 2) return place("fairness").remove();
   const { ranked, count: all } = data.users;
@@ -413,6 +451,7 @@ function begin() {
   );
   overTime("queued-jobs", "Jobs waiting", "", "jobs", amount, null, group);
   overTime("queued-gpus", "GPUs that waiting jobs ask for", "", "asked", amount, null, group);
+  promises();
   users();
   comparison();
   gantt();

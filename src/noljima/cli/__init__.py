@@ -14,6 +14,21 @@ from noljima.cli.endings import in_one_line, interruptible
 # name -> (module, one line for the overview). Importing a command imports what it needs, and
 # nothing else does: `noljima --help` loads no numpy and no rich.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "submit": ("submit", "Hand in a job, with its plan shown before it counts."),
+    "queue": ("queue", "Show the jobs that wait and run, and when each starts."),
+    "ps": ("queue", "Show the jobs that run, how far they are and when they end."),
+    "why": ("why", "Say why a job waits, and what would change that."),
+    "show": ("why", "Show all that is known of a job."),
+    "logs": ("logs", "Print what a job has written."),
+    "stop": ("orders", "End jobs, waiting or running."),
+    "hold": ("orders", "Let waiting jobs be passed over."),
+    "release": ("orders", "Let held jobs wait for their turn again."),
+    "nodes": ("nodes", "Show the GPUs and what is on them."),
+    "history": ("queue", "Show the jobs that have ended."),
+    "drain": ("orders", "Let GPUs take nothing new."),
+    "restore": ("orders", "Let GPUs take work again."),
+    "down": ("orders", "End the scheduler; its jobs go on."),
+    "completion": ("completion", "Print what a shell needs to complete commands and jobs."),
     "simulate": ("simulate", "Run a trace through the scheduler and compare policies."),
     "replay": ("replay", "Re-run a recorded event log and prove the decisions are the same."),
     "recover": ("recover", "Go back to what is whole of a damaged state, and say what is lost."),

@@ -340,6 +340,8 @@ class Done(Answer, frozen=True, kw_only=True, tag=True):
 
     words: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    whys: tuple[Why, ...] = ()
+    """What kind of refusal each of them is, in the same order."""
 
 
 class GpuRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

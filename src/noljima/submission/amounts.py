@@ -21,13 +21,8 @@ _WHOLE: Final = re.compile(rf"\d{{1,{_DIGITS_MAX}}}", re.ASCII)
 _SIZE: Final = re.compile(
     rf"(\d{{1,{_DIGITS_MAX}}}(?:\.\d{{1,9}})?) ?([KMGTP]?)(i?B)?", re.ASCII | re.IGNORECASE
 )
-_MIB_OF: Final = {
-    "K": Decimal(1) / 1024,
-    "M": Decimal(1),
-    "G": Decimal(1024),
-    "T": Decimal(1024**2),
-    "P": Decimal(1024**3),
-}
+_SHIFTS: Final = {"K": 10, "M": 20, "G": 30, "T": 40, "P": 50}
+_MIB: Final = 1 << 20
 _UNITS_S: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _PARTS: Final = re.compile(
     "".join(rf"(?:(\d{{1,12}}(?:\.\d{{1,9}})?){unit})?" for unit in _UNITS_S), re.ASCII
@@ -57,24 +52,27 @@ def cpu_milli(field: str, raw: object) -> int:
 
 def memory_mib(field: str, raw: object, *, high: int = bounds.MEMORY_MIB_MAX) -> int:
     """Read a size such as 512M, 16G or 1.5T, by powers of 1024 and rounded up to whole MiB."""
-    if type(raw) is int:
-        limit = f"has no unit: write {raw}M or {raw}G"
-        raise InvalidFieldError(field, raw, limit)
+    return -(-size_bytes(field, raw, high=high << 20) // _MIB)
+
+
+def size_bytes(field: str, raw: object, *, low: int = 0, high: int) -> int:
+    """Read a size in bytes; a bare number is refused, as its unit would be guessed."""
     found = _SIZE.fullmatch(raw.strip()) if isinstance(raw, str) else None
+    if type(raw) is int or (found is not None and not found[2]):
+        raise InvalidFieldError(field, raw, "has no unit: write it as in 512M or 16G")
     if found is None:
         raise InvalidFieldError(field, raw, "is no size such as 512M, 16G or 1.5T")
-    number, prefix, _ = found.groups()
-    if not prefix:
-        raise InvalidFieldError(field, raw, "has no unit: write it as in 512M or 16G")
-    mib = -int(-Decimal(number) * _MIB_OF[prefix.upper()] // 1)
-    if mib > high:
-        raise InvalidFieldError(field, raw, f"is more than {high:,} MiB")
-    return mib
+    size = -int(-Decimal(found[1]) * (1 << _SHIFTS[found[2].upper()]) // 1)
+    if size > high:
+        raise InvalidFieldError(field, raw, f"is more than {high // _MIB:,} MiB")
+    if size < low:
+        raise InvalidFieldError(field, raw, f"is less than {low // 1024:,} KiB")
+    return size
 
 
 def log_bytes(field: str, raw: object) -> int:
     """Read how much of a log is kept."""
-    return max(1024, memory_mib(field, raw, high=1 << 20) << 20)
+    return size_bytes(field, raw, low=1024, high=1 << 40)
 
 
 def seconds(

@@ -250,7 +250,7 @@ KEYS: Final[Mapping[str, Key]] = {
             _time(high=_DAY_S), ("--stop-grace",), "TIME",
         ),
         Key(
-            "log_size", "size", "1 MiB to 1 TiB",
+            "log_size", "size", "1 KiB to 1 TiB",
             "How much of each worker's log is kept; 64M if left out.",
             _plain(amounts.log_bytes), ("--log-size",), "SIZE",
         ),

@@ -22,6 +22,7 @@ KEYS = [
     "pinball",
     "mean_abs_log_ratio",
     "us_per_prediction",
+    "promises",
 ]
 TRACES = Path(__file__).parents[3] / "shared" / "data" / "traces"
 
@@ -60,6 +61,28 @@ def test_the_same_run_twice_gives_the_same_figures(noljima: Run, day: Path) -> N
     del one["us_per_prediction"], other["us_per_prediction"]
 
     assert one == other
+
+
+def test_kept_promises_are_told_unless_they_are_not_wanted(noljima: Run, day: Path) -> None:
+    run = ("evaluate", day, "--nodes", 2)
+    told, silent = (
+        figures(noljima(*run, *more, "--json", "-")) for more in ((), ("--no-promises",))
+    )
+
+    assert "promises" not in silent
+    assert told["promises"]["made"] > 0
+    assert 0.0 <= told["promises"]["share_kept"] <= 1.0
+    assert "promised starts kept" in noljima(*run).stdout
+    assert "promised starts kept" not in noljima(*run, "--no-promises").stdout
+
+
+def test_the_promises_are_those_of_a_simulation_of_policy_fair(noljima: Run, day: Path) -> None:
+    size = (day, "--nodes", 2)
+    found = figures(noljima("evaluate", *size, "--json", "-"))["promises"]
+    fair = ("--policy", "fair", "--estimates", "history", "--promises", "--json", "-")
+    simulated = figures(noljima("simulate", *size, *fair))["runs"][0]["promises"]
+
+    assert found == pytest.approx(simulated, abs=1e-6)
 
 
 def test_people_get_a_table(noljima: Run, log: Path) -> None:

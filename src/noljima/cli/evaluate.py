@@ -73,6 +73,12 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--strict", is_flag=True, help="Refuse a trace with broken rows instead of skipping them."
 )
+@click.option(
+    "--promises/--no-promises",
+    default=True,
+    help="Also run policy fair with these predictions and judge the start times that it promises. "
+    "Default: do.",
+)
 @click.option("--json", "json_to", metavar="FILE|-", help="Write the figures as one JSON object.")
 @click.option(
     "--report",
@@ -88,6 +94,8 @@ def evaluate(**given: object) -> None:
     The jobs run through EASY with their users' limits on a cluster of the size given; each is
     predicted in the moment of its submission, from the jobs that had ended by then and from nothing
     else. Beside them the same is asked of the mean of the user's last two runs, and of the limit.
+    Then policy fair runs the trace with these predictions and tells every waiting job when it
+    starts; how often that is kept is told, too.
     """
     from noljima.cli import evaluation  # noqa: PLC0415 - numpy and rich, only when it runs
 

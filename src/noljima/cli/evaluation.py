@@ -22,15 +22,19 @@ from noljima.cli.progress import Bars
 from noljima.model.node import Node
 from noljima.prediction.source import Guarded
 from noljima.prediction.sources import source_of
-from noljima.report import atomic, evaluation, table, wording
+from noljima.report import atomic, evaluation, promises, table, wording
 from noljima.report.evaluation import LAST_TWO, LIMIT, OURS, Evaluation
 from noljima.report.forecasts import Witness
 from noljima.report.page import quality
+from noljima.report.record import RunRecord
+from noljima.report.recorder import Recorder
+from noljima.runtime.ports import Sink
 from noljima.workload.selection import Selection, parse_filter, parse_moment, select
 from noljima.workload.trace import Trace
 
 STDOUT: Final = "-"
 _GPUS_PER_NODE: Final = 8
+_PROMISING: Final = "fair"
 _HEAD: Final = ("", "ours", "last two", "limit")
 
 
@@ -42,6 +46,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     filters: Sequence[str]
     seed: int
     strict: bool
+    promises: bool
     capacity: int | None = None
     nodes: int | None = None
     gpus_per_node: int = _GPUS_PER_NODE
@@ -84,10 +89,31 @@ def run(request: Request) -> None:
     scene = _scene(request)
     # 2. EASY with limits says when each job ends: no source has a say in what it is shown.
     spec = EngineSpec(policy="easy", space=app.GRID if request.nodes else app.POOL)
-    with Bars(len(scene.trace.jobs), 1) as bars, bars.run(request.estimates) as looking:
-        app.simulate(app.build_engine(spec), scene, [witness, *looking])
-    # 3. Tell.
-    _tell(request, scene, evaluation.evaluate(scene.trace.name, witness), witness)
+    with Bars(len(scene.trace.jobs), 1 + request.promises) as bars:
+        with bars.run(request.estimates) as looking:
+            app.simulate(app.build_engine(spec), scene, [witness, *looking])
+        found = evaluation.evaluate(scene.trace.name, witness)
+        # 3. What are they worth to who waits? `fair` with them promises every start.
+        if request.promises:
+            with bars.run(f"{_PROMISING}, {request.estimates}") as looking:
+                found = evaluation.with_promises(found, _promised(request, scene, looking))
+    # 4. Tell.
+    _tell(request, scene, found, witness)
+
+
+def _promised(request: Request, scene: Scene, looking: Sequence[Sink]) -> RunRecord:
+    engine = app.build_engine(
+        EngineSpec(
+            policy=_PROMISING,
+            estimates=request.estimates,
+            seed=request.seed,
+            space=app.GRID if request.nodes else app.POOL,
+            promises=True,
+        )
+    )
+    recorder, hearer = Recorder(), promises.Hearer(engine)
+    app.simulate(engine, scene, [recorder, hearer, *looking])
+    return hearer.entered(recorder.run(policy=_PROMISING, estimates=request.estimates))
 
 
 def _scene(request: Request) -> Scene:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from noljima.report import forecasts, wording
+from noljima.report import forecasts, promises, wording
+from noljima.report.catalogue import BY_KEY, written
 from noljima.report.forecasts import TAUS, Floats, Told, Witness
+from noljima.report.record import RunRecord
 
 OURS: Final = "ours"
 LAST_TWO: Final = "last_two"
@@ -31,8 +34,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mean_abs_log_ratio: dict[str, float]
     """Mean of |ln(q50 / run time)|."""
     us_per_prediction: float
-    promises: float | None = None
-    """Share of the promised starts that were kept, where the run has made promises."""
+    promises: dict[str, float | None] | None = None
+    """The figures on promised starts, as `simulate --promises` tells them, where there are any."""
 
 
 def evaluate(trace: str, witness: Witness) -> Evaluation:
@@ -84,8 +87,29 @@ def rows(found: Evaluation) -> list[tuple[str, str, str, str]]:
         ("time a prediction", f"{found.us_per_prediction:.0f} us", "", ""),
     ]
     if found.promises is not None:
-        told.append(("promised starts kept", wording.share(found.promises), "", ""))
+        told += _promised(found.promises)
     return told
+
+
+def with_promises(found: Evaluation, record: RunRecord) -> Evaluation:
+    """Return the same with how well the start times that a run promised were kept."""
+    figures = {
+        key.removeprefix("promises."): _short(value) if math.isfinite(value) else None
+        for key, value in promises.figures(record.promises or ()).items()
+    }
+    return msgspec.structs.replace(found, promises=figures)
+
+
+def _promised(figures: dict[str, float | None]) -> list[tuple[str, str, str, str]]:
+    chosen = (
+        ("promises.share_kept", "promised starts kept"),
+        ("promises.lowest_window", "promised starts kept, worst 500"),
+        ("promises.median_error_s", "start told, median error"),
+    )
+    return [
+        (words, written(BY_KEY[key], figures[key.removeprefix("promises.")]), "", "")
+        for key, words in chosen
+    ]
 
 
 def _compared(what: str, by_source: dict[str, float], unit: str) -> tuple[str, str, str, str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from noljima.config import Settings
+from noljima.config import HealthSettings, Settings
 from noljima.drivers.sim import SimulatedJob, Simulation
 from noljima.drivers.sim.faults import NO_FAULTS, Faults
 from noljima.drivers.sim.stepping import Stepping
@@ -27,6 +28,9 @@ from noljima.prediction.sources import listening, source_of
 from noljima.runtime.loop import run
 from noljima.runtime.ports import Journal, Sink
 from noljima.workload.trace import Trace
+
+if TYPE_CHECKING:
+    from noljima.service.settings import DaemonSettings  # only where the scheduler is run
 
 POOL = "pool"
 GRID = "grid"
@@ -165,3 +169,44 @@ class Validator:
     def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:  # noqa: ARG002 - the books say it all
         """Check the engine's books; raise `BrokenInvariantError` where they are wrong."""
         self._engine.validate()
+
+
+def workstation(settings: DaemonSettings, say: Callable[[str], None]) -> None:
+    """Run the scheduler of this machine until it is told to end."""
+    from noljima.drivers.local.gpus import VirtualGpus  # noqa: PLC0415 - only where it is run
+    from noljima.drivers.local.nvml import find  # noqa: PLC0415
+    from noljima.service.scheduler import Composition, serve  # noqa: PLC0415
+
+    gpus = find() if settings.gpus is None else VirtualGpus(settings.gpus)
+    serve(settings, gpus, Composition(wanted=partial(_wanted, settings), build=_built), say)
+
+
+SAVED_ESTIMATES: Final = ("history", "last-two", "limit")
+"""Sources that a workstation's engine may have: those that are kept with it and replay alike."""
+
+
+def _wanted(settings: DaemonSettings, before: Mapping[str, object] | None) -> dict[str, object]:
+    """Say what engine is wanted: as the settings say, and where they do not, as it was before."""
+    was = EngineSpec(policy="fair", estimates="history") if before is None else _spec_of(before)
+    estimates = settings.estimates or was.estimates
+    if estimates not in SAVED_ESTIMATES:
+        raise InvalidFieldError("estimates", estimates, f"is not one of {SAVED_ESTIMATES}")
+    engine = msgspec.structs.replace(settings.engine, health=HealthSettings())
+    spec = EngineSpec(
+        policy=settings.policy or was.policy,
+        estimates=estimates,
+        space=GRID,
+        settings=engine,
+        promises=True,
+    )
+    policy_of(spec.policy, spec.settings)
+    found: dict[str, object] = msgspec.to_builtins(spec)
+    return found
+
+
+def _spec_of(header: Mapping[str, object]) -> EngineSpec:
+    return msgspec.convert(dict(header), EngineSpec)
+
+
+def _built(header: Mapping[str, object]) -> Engine:
+    return build_engine(_spec_of(header))

@@ -22,14 +22,19 @@ def state_folder(state: Path | None = None) -> Path:
     """
     if state is not None:
         return state.absolute()
-    named = os.environ.get("NOLJIMA_STATE", "")
-    if named:
-        return Path(named).absolute()
-    own = own_folder()
+    own = named_folder()
+    if os.environ.get("NOLJIMA_STATE", ""):
+        return own
     roots = Path(_ROOTS)
     if not (own / SOCKET).exists() and (roots / SOCKET).exists():
         return roots
     return own
+
+
+def named_folder() -> Path:
+    """Return the folder that a new scheduler keeps its state in: `$NOLJIMA_STATE` or its own."""
+    named = os.environ.get("NOLJIMA_STATE", "")
+    return Path(named).absolute() if named else own_folder()
 
 
 def own_folder() -> Path:

@@ -1,1 +1,5 @@
-"""The scheduler of one machine as a service: an engine, its state, its jobs and its people."""
+"""The scheduler of a workstation as it runs: one engine, its journal, its jobs and who asks.
+
+`scheduler` puts it together; everything else here does one thing for it. What decides is in the
+engine, what runs jobs in `drivers.local`, what is on the disk in `store`.
+"""

@@ -16,8 +16,9 @@ from noljima.submission.nearest import listed
 
 LIMIT_S_MIN: Final = 1.0
 _DIGITS_MAX: Final = 18
-_NUMBER: Final = re.compile(rf"\d{{1,{_DIGITS_MAX}}}(?:\.\d{{1,9}})?", re.ASCII)
-_WHOLE: Final = re.compile(rf"\d{{1,{_DIGITS_MAX}}}", re.ASCII)
+# Without a zero in front: 010 is 8 to some and 10 to others.
+_NUMBER: Final = re.compile(rf"(?:0|[1-9]\d{{0,{_DIGITS_MAX}}})(?:\.\d{{1,9}})?", re.ASCII)
+_WHOLE: Final = re.compile(rf"0|[1-9]\d{{0,{_DIGITS_MAX}}}", re.ASCII)
 _SIZE: Final = re.compile(
     rf"(\d{{1,{_DIGITS_MAX}}}(?:\.\d{{1,9}})?) ?([KMGTP]?)(i?B)?", re.ASCII | re.IGNORECASE
 )

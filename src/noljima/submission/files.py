@@ -70,16 +70,19 @@ def _toml(field: str, text: str) -> tuple[object, _Lines]:
         place = _PLACE.search(words)
         where = f"{field}, line {place[1]}" if place else field
         raise InvalidFieldError(where, "", f"is no TOML: {_PLACE.sub('', words)}") from None
-    _refuse_depth(field, found, 0)
+    _look_at(field, found, 0)
     return found, _lines_of(text)
 
 
-def _refuse_depth(field: str, value: object, depth: int) -> None:
+def _look_at(field: str, value: object, depth: int) -> None:
+    """Refuse what goes too deep, and whole numbers that no one could even print."""
     if depth > _TOML_DEPTH_MAX:
         raise InvalidFieldError(field, depth, f"is deeper than {_TOML_DEPTH_MAX} levels")
+    if type(value) is int and abs(value) >= 1 << 63:
+        raise InvalidFieldError(field, hex(value)[:20], "begins a number of more than 63 bits")
     below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for each in below:
-        _refuse_depth(field, each, depth + 1)
+        _look_at(field, each, depth + 1)
 
 
 def _lines_of(text: str) -> dict[tuple[str | int, ...], int]:
@@ -98,9 +101,9 @@ def _lines_of(text: str) -> dict[tuple[str | int, ...], int]:
 def _where(field: str, error: InvalidFieldError, lines: _Lines) -> str:
     """Find the line of what was refused: the deepest part of its path that has one."""
     words = error.field.partition(":")[0].split(".")
+    path: tuple[str | int, ...] = tuple(int(word) if word.isdigit() else word for word in words)
     if error.field == "key":
-        words = [str(error.value)]
-    path = tuple(int(word) if word.isdigit() else word.strip("'") for word in words)
+        path = (str(error.value),)
     for length in range(len(path), 0, -1):
         if path[:length] in lines:
             return f"{field}, line {lines[path[:length]]}"

@@ -71,7 +71,7 @@ def _names(high: int) -> _Read:
         words = [word.strip() for word in raw.split(",")] if isinstance(raw, str) else raw
         if not isinstance(words, Sequence) or isinstance(words, bytes):
             raise InvalidFieldError(field, raw, "is neither a name nor a list of names")
-        bounds.whole(f"names in {field}", len(words), low=1, high=high)
+        bounds.whole(f"{field}: number of names", len(words), low=1, high=high)
         found = tuple(texts.name(field, word, low=1, high=64) for word in words)
         if len(set(found)) < len(found):
             raise InvalidFieldError(field, raw, "names something twice")

@@ -10,7 +10,7 @@ def meant(word: str, known: Iterable[str]) -> str:
     import difflib  # noqa: PLC0415 - only where something is misspelt
 
     known = tuple(known)
-    near = difflib.get_close_matches(word[:64], known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word[:64].lower(), known, n=1, cutoff=0.6)
     return f"did you mean {near[0]}?" if near else f"known are {listed(known)}"
 
 

@@ -104,7 +104,7 @@ def variables(field: str, raw: object, own: Mapping[str, str]) -> dict[str, str]
         pairs = [_pair(field, each, own) for each in raw]
     else:
         raise InvalidFieldError(field, raw, "is neither a table nor a list of NAME=value")
-    bounds.whole(f"variables in {field}", len(pairs), low=0, high=VARIABLES_MAX)
+    bounds.whole(f"{field}: number of variables", len(pairs), low=0, high=VARIABLES_MAX)
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [key for key, _ in pairs]

@@ -77,6 +77,8 @@ def test_the_site_s_channels_hear_of_everybody_and_people_of_what_they_want() ->
     assert all(kim.takes(message(kind, wanted=("all",))) for kind in Kind)
     assert not any(kim.takes(message(kind, wanted=("none",))) for kind in Kind)
     assert kim.takes(message(Kind.STARTED, wanted=("started",)))
+    assert kim.takes(message(Kind.FAILED, wanted=("of-another-version",)))
+    assert not kim.takes(message(Kind.STARTED, wanted=("of-another-version",)))
 
 
 REFUSED = {

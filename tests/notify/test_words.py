@@ -168,4 +168,4 @@ def test_kinds_are_chosen_by_their_names() -> None:
     with pytest.raises(InvalidFieldError, match=r"^notify: 'faild' is none of accepted, started,"):
         chosen("notify", ["faild"])
     with pytest.raises(InvalidFieldError, match=r"^notify: 'none' is none of"):
-        Message(what=Kind.FAILED, job="1", at_s=0.0, wanted=("failed", "none"))
+        chosen("notify", ["failed", "none"])

@@ -152,6 +152,20 @@ def test_gpus_do_not_idle_in_vain_while_nobody_waits() -> None:
     assert of(Figures(jobs=(held,), gpus_idle=4), "noljima_gpus_idle_while_waiting") == 0
 
 
+def test_of_too_many_users_those_with_the_least_are_one() -> None:
+    counts = [
+        JobCount(state=State.RUNNING, user=f"u{number}", queue=f"q{number}", jobs=1, gpus=number)
+        for number in range(1, 301)
+    ]
+    figures = Figures(jobs=tuple(counts))
+
+    assert of(figures, "noljima_user_gpus", user="u300", state="running") == 300
+    assert of(figures, "noljima_user_gpus", user="u201", state="running") is None
+    others = sum(range(1, 202))
+    assert of(figures, "noljima_user_gpus", user="(others)", state="running") == others
+    assert of(figures, "noljima_jobs", queue="(others)", state="running") == 201
+
+
 @given(
     counts=st.lists(
         st.builds(

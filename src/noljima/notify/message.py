@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from noljima.model import bounds
-from noljima.notify.kinds import Kind, chosen
+from noljima.notify.kinds import Kind
 
 REASON_CHARACTERS_MAX = 500
 _BETWEEN = " @ "
@@ -46,13 +46,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag="message", omit_def
     where: str = ""
     """The nodes it runs on."""
     wanted: tuple[str, ...] = ()
-    """What its owner wants to be told of; empty for what the site tells everybody."""
+    """What its owner wants to be told of; empty for what the site tells everybody. Looked at where
+    it is handed in; words that mean nothing count as empty."""
 
     def __post_init__(self) -> None:
         """Refuse what no notice can say."""
         bounds.text("job", self.job, low=1)
         bounds.seconds("at_s", self.at_s)
-        chosen("notify", self.wanted)
 
     def encoded(self) -> str:
         """Return it as the body of a notice."""

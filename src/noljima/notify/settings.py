@@ -43,8 +43,16 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
             return False
         if not self.users:
             return True
-        wanted = chosen("notify", message.wanted) if message.wanted else self.site_kinds
-        return message.user in self.users and message.what in wanted
+        return message.user in self.users and message.what in self._wanted(message)
+
+    def _wanted(self, message: Message) -> frozenset[Kind]:
+        if not message.wanted:
+            return self.site_kinds
+        try:
+            return chosen("notify", message.wanted)
+        except InvalidFieldError:
+            # From another version of this program; better told too much than nothing.
+            return self.site_kinds
 
 
 class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,19 +59,13 @@ class Rows:
         ticket = self._office.engine.tickets.get(job)
         if ticket is None:
             return self.ended(job) or JobRow(job=job, state="", submitted_s=0.0)
-        about_s, by_s = self._office.telling.of(job)
-        if ticket.state in _AT_WORK:
-            return JobRow(**self._plain(ticket))  # type: ignore[arg-type]  # fields of a row
         fields = self._plain(ticket)
+        if ticket.state not in _AT_WORK:
+            fields["about_s"], fields["by_s"] = self._office.telling.of(job)
         kept = self._office.ledger.waits.why(job) if ticket.state is State.HELD else None
-        code, words = kept or ("", "")
-        return JobRow(
-            **fields,  # type: ignore[arg-type]  # fields of a row
-            about_s=about_s,
-            by_s=by_s,
-            code=str(code),
-            reason=words,
-        )
+        if kept is not None:
+            fields["code"], fields["reason"] = str(kept[0]), kept[1]
+        return JobRow(**fields)  # type: ignore[arg-type]  # fields of a row
 
     def reason(self, ticket: Ticket) -> Reason:
         """Say why a job does not run, or how it runs."""

@@ -77,9 +77,7 @@ def submission_of(asked: Asked, around: Surroundings) -> Submission:
     if asked.script is not None:
         return finished(over(said, _of_script(asked, around)), around)
     if asked.file is not None:
-        with asked.file.open("rb") as file:
-            raw = file.read(files.BYTES_MAX + 1)
-        said = over(said, files.read(asked.file.name, raw, around))
+        said = over(said, files.read_path(asked.file, around))
     return finished(said, around)
 
 

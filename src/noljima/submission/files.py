@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final
 
 from noljima.model.bounds import InvalidFieldError
@@ -37,6 +37,12 @@ def read(name: str, raw: bytes, around: Surroundings) -> Draft:
     except InvalidFieldError as error:
         where = _where(shown, error, lines)
         raise InvalidFieldError(f"{where}: {error.field}", error.value, error.limit) from None
+
+
+def read_path(path: Path, around: Surroundings) -> Draft:
+    """Read a file of this machine."""
+    with path.open("rb") as file:
+        return read(path.name, file.read(BYTES_MAX + 1), around)
 
 
 def text_of(field: str, raw: bytes, *, high: int = BYTES_MAX) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -14,10 +15,14 @@ from bench.backlog import Backlog
 from bench.row import Point, Result, Row
 from noljima import app
 from noljima.engine import Engine
+from noljima.engine.promises import Promises
+from noljima.engine.promises.book import Forecast, PromiseBook
+from noljima.engine.promises.keeper import Books
 from noljima.model.commands import Command
 from noljima.model.estimate import Estimate
 from noljima.model.events import Event, Finished, Submitted
 from noljima.model.job import Job
+from noljima.model.resources import JobId
 from noljima.policy.presets import policy_of
 from noljima.prediction.source import Guarded, Source
 from noljima.prediction.sources import source_of
@@ -47,6 +52,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     p99_ms_max: float | None = None
     rss_gib_max: float | None = None
     predicted_share_max: float | None = None
+    promises: bool = False
+    """Whether waiting jobs are told when they start; then that is measured, too."""
     curves: tuple[str, ...] = ()
     """The curves that this adds points to."""
 
@@ -66,6 +73,37 @@ class TimedEstimates(Guarded):
         return estimate
 
 
+class CountedBook(PromiseBook):
+    """A book that counts how often it is looked whether a promise can be made or moved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+
+    def tell(self, job: JobId, now_s: float, forecast: Forecast, weight: float = 1.0) -> None:
+        """Tell, and count it."""
+        self.looks += 1
+        super().tell(job, now_s, forecast, weight)
+
+
+class TimedPromises(Promises):
+    """Promises that note how long each moment takes them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.book = self.counted = CountedBook()
+        self.milliseconds: list[float] = []
+
+    def follow(self, books: Books, events: Sequence[Event], commands: Sequence[Command]) -> None:
+        """Follow, with an eye on the CPU clock of this thread; the first day is not counted."""
+        began_ns = time.thread_time_ns()
+        super().follow(books, events, commands)
+        if books.state.now_s <= _SETTLED_S:
+            self.counted.looks = 0
+        else:
+            self.milliseconds.append((time.thread_time_ns() - began_ns) / 1e6)
+
+
 class TimedEngine(Engine):
     """An engine that notes how long it takes for each event of its own."""
 
@@ -73,6 +111,8 @@ class TimedEngine(Engine):
         source, space = source_of(plan.estimates), app.build_space(app.GRID, "pack")
         super().__init__(policy_of(plan.policy), source, space)
         self.estimates = self.timed_estimates = TimedEstimates(source)
+        self.timed_promises = TimedPromises() if plan.promises else None
+        self.promises = self.timed_promises
         self.milliseconds: dict[type, list[float]] = {kind: [] for kind in _KINDS}
         self._gathers = False
 
@@ -126,12 +166,16 @@ def measure(plan: Plan) -> Result:
         result.rows += _explained(plan, engine)
         if plan.predicted_share_max is not None:
             result.rows.append(_predicted(plan, engine))
+        if engine.timed_promises is not None:
+            result.rows += _promised(plan, engine, engine.timed_promises)
     return result
 
 
 def _where(plan: Plan, engine: Engine) -> str:
     running, waiting = len(engine.state.running), len(engine.state.line)
     policy = plan.policy if plan.estimates == "limit" else f"{plan.policy} ({plan.estimates})"
+    if plan.promises:
+        policy += " with promises"
     kind = "" if plan.long else ", short jobs"
     return f"{policy}, {plan.nodes:,} nodes, {waiting:,} waiting, {running:,} running{kind}"
 
@@ -184,6 +228,32 @@ def _predicted(plan: Plan, engine: TimedEngine) -> Row:
         note=f"{decided_ms:.2f} ms for its submission and its end",
         budget=plan.predicted_share_max,
     )
+
+
+def _promised(plan: Plan, engine: TimedEngine, promises: TimedPromises) -> list[Row]:
+    """Say what promises cost in a moment, which is a part of the decision's time."""
+    times, looks = promises.milliseconds, promises.counted.looks
+    where, note = _where(plan, engine), f"{len(times):,} moments"
+    shares = ((50, "p50"), (99, "p99"))
+    return [
+        Row(
+            section="Promises",
+            what=f"{where}: a promise made or looked at again, mean",
+            values=(1e3 * sum(times) / max(looks, 1),),
+            unit="µs",
+            note=f"{looks:,} of them; {len(promises.book):,} are open",
+        ),
+        *(
+            Row(
+                section="Promises",
+                what=f"{where}: all promises in a moment, {name}",
+                values=(float(np.percentile(times, share)),),
+                unit="ms",
+                note=note,
+            )
+            for share, name in shares
+        ),
+    ]
 
 
 def _memory(plan: Plan, engine: Engine, rss_gib: float) -> Row:

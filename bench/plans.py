@@ -13,6 +13,7 @@ SECTIONS: Final = (
     traces.SECTION,
     cycles.SECTION,
     "Memory",
+    "Promises",
     "Placement",
     predicting.SECTION,
     "Reasons",
@@ -185,6 +186,9 @@ def _cycles() -> Iterator[Measurement]:
     yield _cycle(replace(large, long=False, samples=300, window_s=900.0, curves=()))
     # What a site would run: the time for a prediction is in the decision.
     yield _cycle(replace(large, estimates="history", curves=(), predicted_share_max=1.0))
+    # And what it would tell: promises are in the decision, too.
+    promised = replace(large, estimates="history", promises=True, samples=300, curves=())
+    yield _cycle(promised)
     for policy in CURVE_POLICIES:
         yield _cycle(
             cycles.Plan(
@@ -234,7 +238,8 @@ def _trace(plan: traces.Plan, name: str = "traces") -> Measurement:
 def _cycle(plan: cycles.Plan, name: str = "cycles") -> Measurement:
     size = f"{plan.nodes:,} nodes with {plan.waiting:,} waiting"
     jobs = "" if plan.long else ", short jobs"
-    title = f"decisions of {plan.policy} ({plan.estimates}) on {size}{jobs}"
+    told = " with promises" if plan.promises else ""
+    title = f"decisions of {plan.policy} ({plan.estimates}){told} on {size}{jobs}"
     return Measurement(name=name, title=title, module="cycles", plan=plan)
 
 

@@ -47,6 +47,15 @@ def measured(module: str, plan: plans.Plan) -> Result:
     return msgspec.json.decode(msgspec.json.encode(result), type=Result)
 
 
+def test_promises_are_measured_beside_the_decisions_that_they_are_a_part_of() -> None:
+    plan = msgspec.structs.replace(SMALL, promises=True, estimates="history")
+
+    rows = [row for row in measured("cycles", plan).rows if row.section == "Promises"]
+
+    assert [row.unit for row in rows] == ["µs", "ms", "ms"]
+    assert all("fair (history) with promises" in row.what for row in rows)
+
+
 @pytest.mark.parametrize("policy", ["fair", "easy", "efficient", "share"])
 def test_decisions_are_measured_after_submissions_and_after_ends(policy: str) -> None:
     plan = msgspec.structs.replace(SMALL, policy=policy, p50_ms_max=1e9, p99_ms_max=0.0)

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noljima.app import EngineSpec, build_engine
@@ -125,6 +125,7 @@ def test_whoever_waits_has_a_promise_that_moves_only_earlier(
     assert len(witness.settled) <= witness.told
 
 
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 10**6),
     policy=st.sampled_from(["fair", "efficient", "share", "easy", "conservative"]),
@@ -167,6 +168,7 @@ def told(engine: Engine) -> list[tuple[JobId, float, float, int, bool]]:
     return [(p.job, p.about_s, p.by_s, p.moves, p.missed) for p in book]
 
 
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 10**6),
     part=st.floats(0.0, 1.0),

@@ -33,16 +33,15 @@ _WORTH_S: Final = 60.0
 _MOVED_MIN: Final = 4
 _MOVED_SHARE: Final = 0.1
 """So many promises may be moved and open at a time, or this share of those that are over."""
-_CARE: Final = 0.35
+_CARE: Final = 0.25
 """The risk of a job that counts 1/n falls with this power of n: a crowd is missed at once."""
 _MOVES_MAX: Final = 8
 """So many moves of one promise are learned from."""
 _STALE_MIN: Final = 1024
 _FRESH: Final = 16
 """After so many jobs that were learned from, corrections are worked out anew."""
-_FAR_RISK: Final = 0.004
-_FAR_STEP: Final = 0.3
-"""Risks below this are beyond what histograms tell: each e-fold less is so much more, in ln s."""
+_RISK_STEPS: Final = 8.0
+"""So finely, in steps of an e-fold, is risk told apart."""
 _MID_PRIOR: Final = (-2.0, -1.0, -0.5, -0.1, 0.0, 0.05, 0.05, 0.1, 0.5, 1.0, 2.0)
 _HIGH_PRIOR: Final = (
     *(-4.0, -3.0, -2.5, -2.0, -1.5, -1.2, -1.0, -0.8, -0.6, -0.5, -0.4, -0.3, -0.2, -0.1),
@@ -176,7 +175,7 @@ class PromiseBook:
             self._risk.learn(missed=False, weight=weight)
         for reading in promise.readings:
             log_wait = math.log(max(start_s - reading.at_s, 0.0) + _FLOOR_S)
-            self._mid.add(reading.keys, log_wait - reading.log_mid, weight)
+            self._mid.add(reading.keys, log_wait - reading.log_mid)
             self._high.add(reading.keys, log_wait - reading.log_high, weight)
             self._learned += 1
         return _settled(promise, start_s)
@@ -209,18 +208,16 @@ class PromiseBook:
 
     def _correction(self, keys: tuple[Hashable, ...], weight: float) -> tuple[float, float]:
         """Return what to add to ln of the middle and of the high wait."""
-        # In half octaves, so that few corrections have to be worked out.
-        care = int(-2.0 * _CARE * math.log2(weight))
         if self._learned >= _FRESH:
             self._corrections.clear()
             self._learned = 0
-        known = self._corrections.get((care, keys))
+        # In steps, so that few corrections have to be worked out.
+        step = round(_RISK_STEPS * math.log(self._risk.risk * weight**_CARE))
+        known = self._corrections.get((step, keys))
         if known is None:
-            risk = self._risk.risk * 2.0 ** (-0.5 * care)
             (mid,) = self._mid.quantiles(keys, (0.5,))
-            (high,) = self._high.quantiles(keys, (1.0 - risk,))
-            high += _FAR_STEP * max(math.log(_FAR_RISK / risk), 0.0)
-            known = self._corrections[care, keys] = (mid, high)
+            (high,) = self._high.quantiles(keys, (1.0 - math.exp(step / _RISK_STEPS),))
+            known = self._corrections[step, keys] = (mid, high)
         return known
 
 

@@ -33,12 +33,6 @@ _BELOW: Final = 0.7
 """How far, in ln s, the shortest run lies below the lowest quantile that is known."""
 _ALIKE: Final = 0.7
 """How much of a job's luck is that of its user's jobs of this name, as a correlation."""
-_EVEN: Final = tuple(
-    math.log(level / (1.0 - level)) for level in np.linspace(0.01, 0.99, 99).tolist()
-)
-_TRUST: Final = 20.0
-_MEMORY: Final = 400.0
-_FRESH: Final = 16
 _ORDERS: Final = 1024
 _MASK: Final = (1 << 64) - 1
 _Z: Final = tuple(NormalDist().inv_cdf(min(max(level, 0.005), 0.995)) for level in LEVELS)
@@ -87,10 +81,6 @@ class Lives:
         self._redrawn = 0
         # For sources that know one number only: how run times compare with it.
         self._ratios = Tallies(_RATIOS)
-        # For the others: at which levels of what they said run times have come out.
-        self._outcomes = Tallies(_EVEN, trust=_TRUST, memory=_MEMORY)
-        self._true_levels = _STRATA
-        self._learned = 0
 
     def __len__(self) -> int:
         """Count the jobs."""
@@ -106,18 +96,9 @@ class Lives:
     def learn(self, ticket: Ticket, weight: float) -> None:
         """Take note of how long a job has run; of a crowd that is alike, each weighs less."""
         estimate = ticket.estimate
-        log_s = math.log(max(ticket.run_s, 1.0))
         if _is_point(estimate):
-            said = math.log(max(estimate.q50_s, 1.0))
-            self._ratios.add(_ratio_keys(ticket), log_s - said, weight)
-            return
-        level = float(_level_of(self._curve(ticket)[None], np.array([[log_s]]))[0, 0])
-        level = min(max(level, 1e-3), 1.0 - 1e-3)
-        self._outcomes.add(("all",), math.log(level / (1.0 - level)), weight)
-        self._learned += 1
-        if self._learned % _FRESH == 0:
-            logits = np.array(self._outcomes.quantiles(("all",), _STRATA.tolist()))
-            self._true_levels = 1.0 / (1.0 + np.exp(-logits))
+            ratio = math.log(max(ticket.run_s, 1.0)) - math.log(max(estimate.q50_s, 1.0))
+            self._ratios.add(_ratio_keys(ticket), ratio, weight)
 
     def gpus(self, tickets: Sequence[Ticket]) -> Floats:
         """Return how many GPUs each job needs."""
@@ -160,9 +141,7 @@ class Lives:
         lived = _level_of(curves, log_s)
         orders = np.array([mixed(int(row) + (self._redrawn << 20)) % _ORDERS for row in rows])
         luck = (_SHUFFLED[orders] + 0.5) / DRAWS
-        lived = np.interp(lived, self._true_levels, _STRATA, left=0.0, right=1.0)
-        levels = np.interp(lived + (1.0 - lived) * luck, _STRATA, self._true_levels)
-        whole_s = np.exp(_read(curves, levels))
+        whole_s = np.exp(_read(curves, lived + (1.0 - lived) * luck))
         # What has outlived its distribution has no end in sight: half as long again at the most.
         beyond_s = worked_s[:, None] * (1.0 + 0.5 * luck) + 1.0
         whole_s = np.where(whole_s > worked_s[:, None], whole_s, beyond_s)
@@ -187,7 +166,7 @@ class Lives:
                 self._grow()
             row = self._free.pop()
             self._rows[ticket] = row
-            self._levels[row] = self._true_levels[_ranks(ticket)]
+            self._levels[row] = _STRATA[_ranks(ticket)]
         self._estimates[row] = ticket.estimate
         self._curves[row] = self._curve(ticket)
         self._whole_s[row] = np.exp(np.interp(self._levels[row], _KNOTS, self._curves[row]))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from noljima import cli
+from noljima.control.messages import Question
+from noljima.testing.desk import Desk, Script
 from noljima.workload import jsonl
 from noljima.workload.generator import Recipe, generate
 
 Run = Callable[..., Result]
+OpenDesk = Callable[[Mapping[type[Question], Script]], Desk]
 Figures = Callable[..., dict[str, Any]]
 
 RECIPE = Recipe(
@@ -51,3 +56,15 @@ def simulated(noljima: Run, day: Path) -> Figures:
         return json.loads(result.stdout)
 
     return run
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenDesk]:
+    """Open a scheduler that answers as scripted, and that commands find; clocks are in UTC."""
+    monkeypatch.setenv("NOLJIMA_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    with ExitStack() as stack:
+        yield lambda script: stack.enter_context(Desk(tmp_path / "state", script))
+    monkeypatch.undo()
+    time.tzset()

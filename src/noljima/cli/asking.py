@@ -125,9 +125,14 @@ def jobs_argument(
     )
 
 
+def job_name(job: str) -> str:
+    """Read one job's name; refuse what no job is called."""
+    return texts.job("JOB", job)
+
+
 def job_names(jobs: Sequence[str]) -> tuple[str, ...]:
-    """Read jobs' names; refuse what no job is called."""
-    return tuple(dict.fromkeys(texts.job("JOB", name) for job in jobs for name in job.split(",")))
+    """Read jobs' names, also with commas between them, each once."""
+    return tuple(dict.fromkeys(job_name(name) for job in jobs for name in job.split(",")))
 
 
 def _known(context: click.Context, incomplete: str) -> list[tuple[str, str]]:

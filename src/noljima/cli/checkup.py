@@ -114,8 +114,7 @@ def _socket(state: Path) -> Finding:
     path = state / SOCKET
     if not path.exists():
         words = f"{path} is not there"
-        advice = f"start a scheduler: `noljima up --state {state}`"
-        return Finding(what="socket", mark=NOTE, words=words, advice=advice)
+        return Finding(what="socket", mark=NOTE, words=words)
     if not stat.S_ISSOCK(path.stat().st_mode):
         words = f"{path} is no socket"
         return Finding(what="socket", mark=BROKEN, words=words, advice="move it away")

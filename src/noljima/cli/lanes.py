@@ -11,8 +11,8 @@ from noljima.control.messages import Bar, Bars, Gantt
 from noljima.model.amounts import gpus
 
 FILLS: Final = {"ran": ".", "runs": "=", "guest": "~", "reserved": ":", "expected": ":"}
-_HEAD: Final = 8
-"""Columns before a lane: the GPU's name."""
+_HEAD: Final = 16
+"""Columns before a lane: which GPU, or who waits."""
 _TICKS: Final = 4
 _NOW: Final = "|"
 
@@ -47,8 +47,8 @@ def text(answer: Bars, *, question: Gantt, width: int) -> str:
     if waiting:
         lines.append("waiting, on any GPUs:")
     for bar in waiting:
-        label = f"{gpus(bar.gpu_milli)}".ljust(_HEAD)[:_HEAD]
-        lines.append(label + _lane([bar], scale, answer.now_s))
+        label = cut(harmless(f"{bar.job}, {gpus(bar.gpu_milli)}"), _HEAD - 1)
+        lines.append(label.ljust(_HEAD) + _lane([bar], scale, answer.now_s))
     return "\n".join(line.rstrip() for line in lines)
 
 

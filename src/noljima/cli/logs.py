@@ -12,7 +12,7 @@ from typing import Final
 import click
 import msgspec
 
-from noljima.cli.asking import CODES, answered, ask, at_option, job_names, jobs_argument, stream
+from noljima.cli.asking import CODES, answered, ask, at_option, job_name, jobs_argument, stream
 from noljima.cli.columns import harmless
 from noljima.cli.spans import size_bytes
 from noljima.control.messages import Detail, LogPart, Logs, Show
@@ -47,7 +47,7 @@ _OPEN_STYLE: Final = re.compile(r"\x1b(?:\[[0-9;]{0,32})?$")
 @answered
 def logs(*, job: str, raw: bool, at: Path | None, **given: object) -> None:
     """Print what a job has written: of a gang each line with its worker in front."""
-    (name,) = job_names([job])
+    name = job_name(job)
     question = msgspec.convert({"type": "Logs", "job": name, **given}, Logs)
     gang = question.worker is None and ask(at, Show(job=name), Detail).row.workers > 1
     parts = stream(at, question, LogPart)

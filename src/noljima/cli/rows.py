@@ -130,10 +130,12 @@ def priority_of(row: JobRow) -> str:
 
 def line_of(row: JobRow, now_s: float) -> str:
     """Tell of one job in one line, as it changes."""
-    words = f"{row.job} {row.state}"
+    words = f"{row.job} ({row.name}) {row.state}" if row.name else f"{row.job} {row.state}"
     if row.state == "queued":
         where = f" at position {row.position}" if row.position else ""
-        return f"{words}{where}, start {start_of(row, now_s)}; {reason_of(row)}"
+        why = reason_of(row)
+        told = f"{words}{where}, start {start_of(row, now_s)}"
+        return told if why == _NONE else f"{told}; {why}"
     if row.state in RUNS:
         return f"{words} on {place_of(row)}"
     return f"{words}: {row.words or row.reason}" if row.words or row.reason else words

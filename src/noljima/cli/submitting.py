@@ -141,11 +141,10 @@ def plan_lines(plan: Plan, now_s: float) -> Iterator[str]:
 def _accepted(accepted: Accepted, *, submission: Submission) -> str:
     """Tell what was accepted: an array in one line."""
     first, last = accepted.rows[0], accepted.rows[-1]
-    name = harmless(submission.name)
     if first is not last:
         count = several(len(accepted.rows), "job")
-        return f"{first.job} to {last.job}: {count} {name} handed in"
-    return harmless(f"{name}: {rows.line_of(first, accepted.now_s)}")
+        return f"{first.job} to {last.job}: {count} {harmless(submission.name)} handed in"
+    return harmless(rows.line_of(first, accepted.now_s))
 
 
 def waited(asked: Asked, jobs: Sequence[str]) -> int:

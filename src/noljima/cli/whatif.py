@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from noljima.cli import clocks
-from noljima.cli.asking import BAD, CODES, answered, ask, at_option, end, job_names
+from noljima.cli.asking import BAD, CODES, answered, ask, at_option, end, job_name
 from noljima.cli.columns import Column, harmless, table
 from noljima.cli.orders import gpu_numbers
 from noljima.cli.printing import Form, form_option, show
@@ -104,7 +104,7 @@ def _question(given: dict[str, object]) -> WhatIf:
     return WhatIf(
         policy=texts.name("--policy", given["policy"]),
         drain=gpu_numbers(str(drain).split()) if drain else (),
-        job=job_names([str(job)])[0] if job is not None else "",
+        job=job_name(str(job)) if job is not None else "",
         workers=None if workers is None else amounts.count("--workers", workers, low=1, high=10**6),
         gpu_milli=None if gpus is None else amounts.gpu_milli("--gpus", gpus),
         limit_s=limit,

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from noljima.cli import details
-from noljima.cli.asking import CODES, answered, ask, at_option, job_names, jobs_argument
+from noljima.cli.asking import CODES, answered, ask, at_option, job_name, jobs_argument
 from noljima.cli.printing import form_option, repeated, watch_option
 from noljima.cli.printing import show as print_answer
 from noljima.control.messages import Detail, Show
@@ -54,7 +54,7 @@ def show(*, job: str, form: str, watch: bool, at: Path | None) -> None:
 
 
 def _print(job: str, form: str, at: Path | None, *, watch: bool, wide: bool) -> None:
-    (name,) = job_names([job])
+    name = job_name(job)
     write = details.everything if wide else details.sentences
     for _ in repeated(at, watch=watch):
         answer = ask(at, Show(job=name), Detail)

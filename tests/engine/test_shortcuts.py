@@ -13,10 +13,13 @@ from noljima.model.events import Event
 from noljima.model.resources import NodeId
 from noljima.placement.demand import Demand
 from noljima.placement.space import Space
-from noljima.policy import cycle
+from noljima.policy import cycle, line
+from noljima.policy.columns import Arrays
 from noljima.policy.cycle import Cycle
+from noljima.policy.line import KeyedLine
 from noljima.policy.ticket import NEVER_S, Ticket
 from noljima.prediction.sources import source_of
+from noljima.runtime.ports import Sink
 from noljima.testing.draws import Evictable, Shape, draw
 from noljima.testing.scenario import play
 
@@ -90,6 +93,59 @@ def test_a_job_said_to_be_hopeless_would_not_fit_without_anybody_who_may_go(
 
     assert len(found) > 20
     assert not any(found)
+
+
+class Heard:
+    """A watch that notes all commands."""
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+
+    def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:  # noqa: ARG002 - decisions only
+        self.commands += commands
+
+
+class Columned:
+    """A watch that compares the columns of the line with its jobs."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._line = engine.state.line
+        self.looks = 0
+
+    def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:  # noqa: ARG002 - the line tells
+        assert isinstance(self._line, KeyedLine)
+        columns = self._line._columns
+        if columns is not None:
+            assert isinstance(columns, Arrays)
+            waiting, count = list(self._line), columns._count
+            assert columns._gpu_milli[:count].tolist() == [t.gpu_milli for t in waiting]
+            assert columns._remaining_s[:count].tolist() == [t.remaining_s() for t in waiting]
+            self.looks += 1
+
+
+@SHAPES
+@pytest.mark.parametrize("policy", ["easy", "easy-sjbf"])
+def test_backfill_by_columns_starts_whom_going_through_the_line_starts(
+    shape: Shape, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    for seed in range(30):
+        heard: list[Heard] = []
+        for long in (10_000, 2):
+            monkeypatch.setattr(line, "LONG", long)
+            heard.append(Heard())
+            columned: list[Columned] = []
+
+            def watches(engine: Engine) -> list[Sink]:
+                columned.append(Columned(engine))  # noqa: B023 - called before the next turn
+                return [heard[-1], columned[-1]]  # noqa: B023 - likewise
+
+            play(draw(seed, shape), policy, source_of("noisy:1", seed), watches)
+            looks += columned[-1].looks
+
+        assert heard[0].commands == heard[1].commands
+
+    assert looks > 100
 
 
 @SHAPES

@@ -6,7 +6,7 @@ shortest job first is Tsafrir, Etsion and Feitelson's, IEEE TPDS 18(6), 2007.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from noljima.placement.demand import Demand
@@ -45,10 +45,11 @@ class QueuePolicy:
         # and one plan for all events of a moment is what the shadow does.
         self.each_event = backfill
         self._blocked: _Blocked | None = None
+        self._line = KeyedLine()
 
     def new_line(self) -> Line:
-        """Return an empty line sorted by key."""
-        return KeyedLine()
+        """Return the line, sorted by key."""
+        return self._line
 
     def enrol(self, ticket: Ticket) -> None:
         """Give a job its key."""
@@ -77,21 +78,39 @@ class QueuePolicy:
         self._blocked = blocked = _Blocked(head, start_s, future)
         plan.reservation = Reservation(head, start_s)
         started = {planned.ticket for planned in plan.starts}
-        _fill(state, plan, trial, blocked, self._candidates(state, trial, head, started))
+        _fill(state, plan, trial, blocked, self._candidates(state, trial, blocked, started))
         return plan
 
     def _candidates(
-        self, state: SchedulerState, trial: Space, head: Ticket, started: set[Ticket]
+        self, state: SchedulerState, trial: Space, blocked: _Blocked, started: set[Ticket]
     ) -> Iterable[Ticket]:
-        free = trial.gpu_milli_free
-        fitting = [
+        fitting = (
             ticket
-            for ticket in state.line
-            if ticket.gpu_milli <= free and ticket is not head and ticket not in started
-        ]
+            for ticket in self._fitting(state, trial, blocked)
+            if ticket is not blocked.ticket and ticket not in started
+        )
         if self._shortest_fill:
-            fitting.sort(key=lambda ticket: (ticket.estimate.q50_s, ticket.number))
+            return sorted(fitting, key=lambda ticket: (ticket.estimate.q50_s, ticket.number))
         return fitting
+
+    def _fitting(self, state: SchedulerState, trial: Space, blocked: _Blocked) -> Iterator[Ticket]:
+        """Give those who may start, by the totals of what is free when each of them is given.
+
+        Where somebody has started, less is free, and who comes behind is looked at anew.
+        """
+        hole_s = blocked.start_s - state.now_s
+        # Rounding may tell apart what `_fill` finds equal, which is to decide.
+        hole_s += 1e-6 + 1e-9 * abs(state.now_s)
+        line, begin = self._line, 0
+        while begin < len(line):
+            free, beside = trial.gpu_milli_free, blocked.beside.gpu_milli_free
+            for place in line.fitting(begin, free, hole_s, beside):
+                yield line[place]
+                if trial.gpu_milli_free != free:
+                    begin = place + 1
+                    break
+            else:
+                return
 
 
 def start_in_order(state: SchedulerState, plan: Plan, trial: Space) -> Ticket | None:

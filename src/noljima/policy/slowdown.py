@@ -44,14 +44,14 @@ class SlowdownTerms:
     fill_wait_power: float = 0.8
     fill_length_power: float = 0.65
     """In a hole the wait counts more, and so does how long the job will stand there."""
-    lane_s: float = 60 * 3600.0
-    lane_waits: float = 40.0
+    lane_s: float = 54 * 3600.0
+    lane_waits: float = 25.0
     lane_power: float = 2.5
     """A job joins the first-come lane once it has waited lane_s, or lane_waits times what jobs have
     waited lately, times (1 - share of the cluster)^lane_power."""
     recent_jobs: float = 1000.0
     """Over how many starts, give or take, the mean wait is taken."""
-    reservations: int = 4
+    reservations: int = 6
     """How many jobs of the lane have room kept for them; the first of any kind always has."""
 
 

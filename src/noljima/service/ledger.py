@@ -266,6 +266,9 @@ class Ledger:
         match event:
             case Started():
                 yield notice(Kind.STARTED, record, handed, event.at_s, **more)
+            case Evicted() if event.job in self.ended_by_health:
+                why = self.ended_by_health.pop(event.job)
+                yield notice(Kind.ENDED, record, handed, event.at_s, why=why, **more)
             case Evicted():
                 more["saved_s"] = event.saved_s
                 yield notice(Kind.EVICTED, record, handed, event.at_s, why=words, **more)

@@ -28,13 +28,16 @@ from noljima.prediction.sources import describe
 from noljima.runtime.loop import run
 from noljima.service import beginning, naming, shelves
 from noljima.service.answers import Answers
+from noljima.service.figures import Gauge, Showing
 from noljima.service.halting import Halting
 from noljima.service.keeping import Keeping
 from noljima.service.ledger import Ledger
 from noljima.service.office import Build, Header, Office
+from noljima.service.postal import Postal
 from noljima.service.settings import DaemonSettings
 from noljima.service.stopping import Stopping
 from noljima.service.telling import Telling
+from noljima.service.wellbeing import Wellbeing
 from noljima.store.state import State
 from noljima.store.writes import PutItem
 
@@ -67,6 +70,7 @@ class Scheduler:
     def __init__(self, settings: DaemonSettings, composition: Composition, say: Say) -> None:
         self._settings, self._composition, self._say = settings, composition, say
         self._ledger: Ledger | None = None
+        self._wellbeing: Wellbeing | None = None
         self.stopping = Stopping()
 
     async def serve(self, state: State, gpus: Gpus, *, fresh: bool) -> None:
@@ -102,6 +106,7 @@ class Scheduler:
                 telling=telling,
                 began_s=clock.now_s(),
             )
+            self._wellbeing = Wellbeing(office)
             await self._on(office)
 
     async def _on(self, office: Office) -> None:
@@ -141,10 +146,9 @@ class Scheduler:
     async def _going(self, office: Office) -> None:
         """Run the loop and what goes on beside it, until the end is asked for or one breaks."""
         halting = Halting(office.driver)
-        loop = asyncio.create_task(run(office.engine, halting, office.ledger))
-        beside = [
-            asyncio.create_task(work, name=name) for name, work in self._beside(office).items()
-        ]
+        gauge = Gauge(office.engine)
+        loop = asyncio.create_task(run(office.engine, halting, office.ledger, [gauge]))
+        beside = [asyncio.create_task(work) for work in self._beside(office, gauge)]
         asked = asyncio.create_task(self.stopping.asked.wait())
         with _signals(self.stopping):
             await asyncio.wait({loop, asked, *beside}, return_when=asyncio.FIRST_COMPLETED)
@@ -160,8 +164,14 @@ class Scheduler:
         for task in broken:
             task.result()
 
-    def _beside(self, office: Office) -> dict[str, Coroutine[None, None, None]]:
-        return {"keeping": Keeping(office).run()}
+    def _beside(self, office: Office, gauge: Gauge) -> list[Coroutine[None, None, None]]:
+        """Return what goes on beside the loop."""
+        postal = Postal(office, self._say)
+        assert self._wellbeing is not None
+        works = [Keeping(office).run(), self._wellbeing.run(), postal.run()]
+        if self._settings.metrics_port is not None:
+            works.append(Showing(office, gauge, postal, self._say).run(self._settings.metrics_port))
+        return works
 
     async def _end(self, office: Office) -> None:
         """Evict what runs where that is wanted, and keep the engine as it stands."""
@@ -184,6 +194,8 @@ class Scheduler:
         assert self._ledger is not None
         if isinstance(fact, Ended):
             self._ledger.heard(fact)
+        if self._wellbeing is not None:
+            self._wellbeing.heard(fact)
 
 
 def _take_up_waits(office: Office, answers: Answers) -> None:

@@ -1,0 +1,112 @@
+"""The outbox in the state on disk, as `notify` sends from it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from msgspec.structs import replace
+
+from noljima.drivers.local.clock import Clock
+from noljima.notify.message import Leg
+from noljima.notify.opening import open_channels
+from noljima.notify.outbox import Noted, OutboxUnavailableError
+from noljima.notify.pump import Pump
+from noljima.notify.settings import channels_of
+from noljima.service.office import Office
+from noljima.store.faults import StateError
+from noljima.store.notices import ATTEMPTS_MAX, Notice, Outgoing
+from noljima.store.reading import Reader
+from noljima.store.state import State
+from noljima.store.writes import AddNotice, NoticeTried, Write
+
+
+class StateOutbox:
+    """A `notify.outbox.Outbox` that is the state's own."""
+
+    attempts_max = ATTEMPTS_MAX
+
+    def __init__(self, state: State, reader: Reader) -> None:
+        self._state, self._reader = state, reader
+
+    async def due(self, now_s: float, limit: int) -> Sequence[Outgoing]:
+        """Return what is to be sent now, the longest due first."""
+        return self._reader.due(now_s, limit)
+
+    async def next_due_s(self) -> float | None:
+        """Return when the next notice is due; None where none waits."""
+        return self._reader.next_due_s()
+
+    async def split(self, notice: Noted, legs: Sequence[Leg], at_s: float) -> None:
+        """Put a notice's legs in its place, in one commit."""
+        assert isinstance(notice, Notice)
+        adds = [AddNotice(replace(notice, key=leg.key, body=leg.encoded())) for leg in legs]
+        await self._write(*adds, NoticeTried(notice.key, at_s))
+
+    async def tried(self, key: str, at_s: float, error: str) -> None:
+        """Note an attempt; an empty error means that it was sent."""
+        await self._write(NoticeTried(key, at_s, error))
+
+    async def _write(self, *writes: Write) -> None:
+        try:
+            await self._state.write(*writes)
+        except StateError as error:
+            raise OutboxUnavailableError(str(error)) from None
+
+
+class _WallClock:
+    """The driver's clock, with waiting."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now_s(self) -> float:
+        """Return the time."""
+        return self._clock.now_s()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+
+class Postal:
+    """Sends notices for as long as the scheduler runs."""
+
+    def __init__(self, office: Office, say: Callable[[str], None]) -> None:
+        self._office = office
+        self._say = say
+        settings = office.settings
+        channels = channels_of(settings.channels or {}, settings.folder)
+        outbox = StateOutbox(office.state, office.reader)
+        clock = _WallClock(office.driver.clock)
+        self.pump = Pump(outbox, open_channels(channels), clock, warn=self._warn)
+
+    async def run(self) -> None:
+        """Send whatever becomes due, until cancelled."""
+        async with self._nudged():
+            await self.pump.run()
+
+    @asynccontextmanager
+    async def _nudged(self) -> AsyncIterator[None]:
+        """Let the pump look whenever something is on the disk."""
+        nudging = asyncio.create_task(self._nudge())
+        try:
+            yield
+        finally:
+            nudging.cancel()
+            await asyncio.gather(nudging, return_exceptions=True)
+
+    async def _nudge(self) -> None:
+        while True:
+            await self._office.ledger.news.wait()
+            # Not with each batch of a busy moment.
+            await asyncio.sleep(1.0)
+            self.pump.nudge()
+
+    def _warn(self, words: str) -> None:
+        self._say(words)
+        if words.endswith("again"):
+            self._office.warnings.pop("notices", None)
+        else:
+            self._office.warnings["notices"] = words

@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "nodes": ("nodes", "Show the GPUs and what is on them."),
     "history": ("queue", "Show the jobs that have ended."),
     "gantt": ("gantt", "Draw which job was, is and is to be on which GPU."),
+    "top": ("top", "Show the queue and the GPUs, live; needs an extra."),
     "whatif": ("whatif", "Say what a change would change, tried on a copy."),
     "doctor": ("doctor", "Check this machine and its scheduler, and say what to do."),
     "drain": ("orders", "Let GPUs take nothing new."),

@@ -83,8 +83,11 @@ class Horizon:
         return starts_s
 
     def flow(self) -> Floats:
-        """Return the work, in GPU-seconds, that has room up to each edge of the grid."""
-        room = np.maximum(self.free, 0.0) * _WIDTHS_S
+        """Return the work, in GPU-seconds, that has room up to each edge of the grid.
+
+        Parts of GPUs are left out: mostly they are what the grid's coarseness has left over.
+        """
+        room = np.floor(np.maximum(self.free, 0.0) + _SLACK) * _WIDTHS_S
         return np.concatenate((np.zeros((self._draws, 1)), np.cumsum(room, axis=1)), axis=1)
 
     def _occupy(

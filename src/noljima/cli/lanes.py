@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from noljima.cli.columns import cut, harmless
+from noljima.cli.columns import cut, harmless, padded
 from noljima.control.messages import Bar, Bars, Gantt
 from noljima.model.amounts import gpus
 
@@ -48,7 +48,7 @@ def text(answer: Bars, *, question: Gantt, width: int) -> str:
         lines.append("waiting, on any GPUs:")
     for bar in waiting:
         label = cut(harmless(f"{bar.job}, {gpus(bar.gpu_milli)}"), _HEAD - 1)
-        lines.append(label.ljust(_HEAD) + _lane([bar], scale, answer.now_s))
+        lines.append(padded(label, _HEAD) + _lane([bar], scale, answer.now_s))
     return "\n".join(line.rstrip() for line in lines)
 
 

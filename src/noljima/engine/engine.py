@@ -161,6 +161,32 @@ class Engine:
         """Raise `BrokenInvariantError` where two of the engine's books disagree."""
         validate(self)
 
+    def take_over(self, ticket: Ticket, before: Ticket, why: str = "") -> None:
+        """Take in a job that another engine had, as it stood there; see `succession`."""
+        job = ticket.job.id
+        ticket.number = self._arrivals
+        self._arrivals += 1
+        self.tickets[job] = ticket
+        self.policy.enrol(ticket)
+        self._stale = True
+        if before.state in (State.HELD, State.INFEASIBLE):
+            ticket.state = before.state
+            if before.state is State.INFEASIBLE:
+                self.infeasible[job] = why
+            return
+        self._queue(ticket)
+        if before.state is State.QUEUED:
+            return
+        self._start(Planned(ticket, before.placement, guest=before.guest))
+        self.state.ends.remove(ticket)
+        ticket.attempt, ticket.start_s = before.attempt, before.start_s
+        ticket.restart_s, ticket.expected_end_s = before.restart_s, before.expected_end_s
+        self.state.ends.add(ticket)
+        if before.state is not State.STARTING:
+            ticket.state = change(job, ticket.state, State.RUNNING)
+        if before.state is State.STOPPING:
+            self._stop(ticket)
+
     # --- What happened ---
 
     def _submitted(self, event: Submitted) -> None:

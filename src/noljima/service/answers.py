@@ -207,7 +207,10 @@ class Answers:
         office = self._office
         ticket = office.engine.tickets.get(JobId(name))
         record = office.ledger.records.get(JobId(name))
-        if ticket is None or record is None:
+        if record is not None and ticket is None:
+            past = office.ledger.past(JobId(name))
+            row, reason = self._rows.leaving(JobId(name)), ""
+        elif ticket is None or record is None:
             record = office.reader.record(name) if naming.plausible(name) else None
             if record is None:
                 raise RefusalError(Why.UNKNOWN, self._unknown(name))

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from noljima.engine import Engine
+from noljima.engine.succession import succeed
 from noljima.model.commands import Command, Evict, Start, Stop
+from noljima.model.node import Node
 from noljima.model.resources import JobId, NodeId
 from noljima.runtime import snapshot
 from noljima.service import naming, shelves
@@ -18,7 +20,6 @@ from noljima.service.ledger import Ledger
 from noljima.service.office import Build, Header
 from noljima.service.past import read_past
 from noljima.store import resuming
-from noljima.store.faults import Fault, StateError
 from noljima.store.reading import Reader
 from noljima.store.resuming import Unresumed
 from noljima.store.state import State
@@ -53,36 +54,46 @@ def open_state(
     return state, fresh
 
 
-def engine_of(state: State, wanted: Header, build: Build) -> Found:
+def engine_of(state: State, wanted: Header, build: Build, node: Callable[[], Node]) -> Found:
     """Return the engine as it stood.
 
     Where this program no longer decides as the one before did, it takes over the engine that was
-    kept at the end in good order; a new era begins with it then.
+    kept at the end in good order. Where another policy or other settings are wanted, another engine
+    takes over what this one has. A new era begins with either.
     """
     found = resuming.resume(state.folder, state.now, build)
     if isinstance(found, Unresumed):
         engine = resuming.hand_over(state.folder)
-        words = (found.words, "it goes on from the engine as it was kept")
-        return Found(engine, words, new_era=True)
-    if dict(state.now.era.engine) != dict(wanted):
-        raise StateError(
-            Fault.REFUSED,
-            state.folder.root,
-            _differences(state.now.era.engine, wanted),
-            "a scheduler with other settings needs a state of its own, for now",
-        )
-    began = f"goes on from {found.began} and {found.replayed.batches:,} batches since"
-    return Found(found.engine, (began, *found.notes), new_era=False)
+        words = [found.words, "goes on from the engine as it was kept"]
+    else:
+        engine = found.engine
+        words = [f"goes on from {found.began} and {found.replayed.batches:,} batches since"]
+        words += found.notes
+    before = state.now.era.engine
+    if dict(before) != dict(wanted):
+        words.append(f"has other settings from here on: {_differences(before, wanted)}")
+        if before.get("estimates") != wanted.get("estimates"):
+            words.append("what was learned of run times is left behind with the old estimates")
+        engine = _succeeded(build(wanted), engine, before, wanted, node())
+    new_era = isinstance(found, Unresumed) or dict(before) != dict(wanted)
+    return Found(engine, tuple(words), new_era=new_era)
+
+
+def _succeeded(new: Engine, old: Engine, before: Header, wanted: Header, node: Node) -> Engine:
+    own = new.estimates
+    succeed(new, old, [node])
+    if before.get("estimates") != wanted.get("estimates"):
+        new.estimates = own
+    return new
 
 
 def _differences(before: Header, wanted: Header) -> str:
-    names = sorted({*before, *wanted})
+    names = [name for name in sorted({*before, *wanted}) if before.get(name) != wanted.get(name)]
     found = [
-        f"{name} {before.get(name)!r} instead of {wanted.get(name)!r}"
+        f"{name} {wanted.get(name)} instead of {before.get(name)}" if name != "settings" else name
         for name in names
-        if before.get(name) != wanted.get(name)
     ]
-    return f"was begun with {', '.join(found)}"
+    return ", ".join(found)
 
 
 async def begin_era(state: State, engine: Engine, header: Header) -> None:

@@ -60,6 +60,8 @@ def theirs(office: Office, asker: Asker, names: Iterable[str]) -> Meant:
 
 def absent(office: Office, name: str) -> str:
     """Say why a name stands for no job that could be changed."""
+    if name in office.ledger.records:
+        return f"job {name} is just ending"
     record = office.reader.record(name) if naming.plausible(name) else None
     if record is not None:
         return f"job {name} has ended: {record.state}"

@@ -33,10 +33,15 @@ class Rows:
     def present(self, jobs: Iterable[JobId] | None = None) -> list[JobRow]:
         """Return the rows of jobs that have not ended: those at work, the line, the others."""
         self._look()
-        tickets = self._office.engine.tickets
+        tickets, records = self._office.engine.tickets, self._office.ledger.records
         if jobs is None:
-            return [self.row(ticket) for ticket in self.ordered()]
-        return [self.row(tickets[job]) for job in jobs if job in tickets]
+            leaving = [self.leaving(job) for job in records if job not in tickets]
+            return [*leaving, *(self.row(ticket) for ticket in self.ordered())]
+        return [
+            self.row(tickets[job]) if job in tickets else self.leaving(job)
+            for job in jobs
+            if job in records
+        ]
 
     def row(self, ticket: Ticket) -> JobRow:
         """Return the row of a job that has not ended, with its reason."""
@@ -53,6 +58,10 @@ class Rows:
             code=str(reason.code),
             reason=sentence_of(reason),
         )
+
+    def leaving(self, job: JobId) -> JobRow:
+        """Return the row of a job whose end is on its way to the disk: nobody is told it yet."""
+        return of_record(self._office.ledger.records[job], self._office.ledger.past(job))
 
     def fresh(self, job: JobId) -> JobRow:
         """Return the row of a job that was just handed in; nobody waits for its reason."""
@@ -98,7 +107,14 @@ class Rows:
             self._explainer = Explainer(office.engine)
 
     def ordered(self) -> Iterable[Ticket]:
-        """Go through all jobs that have not ended: those at work, the line, the others."""
+        """Go through all jobs that have not ended: those at work, the line, the others.
+
+        Without those that are on their way to the disk: nobody is told of them yet.
+        """
+        known = self._office.ledger.records
+        yield from (ticket for ticket in self._all() if ticket.job.id in known)
+
+    def _all(self) -> Iterable[Ticket]:
         engine = self._office.engine
         yield from sorted(engine.state.running.values(), key=lambda t: (t.start_s, t.number))
         yield from engine.state.line

@@ -21,6 +21,7 @@ from noljima.drivers.local.clock import Clock
 from noljima.drivers.local.driver import LocalSettings, ProcessDriver
 from noljima.drivers.local.facts import Ended, Fact
 from noljima.drivers.local.gpus import Gpus
+from noljima.drivers.local.machine import node_of
 from noljima.drivers.local.spec import RunSpec
 from noljima.model.lifecycle import State as Stand
 from noljima.model.resources import JobId
@@ -75,20 +76,26 @@ class Scheduler:
 
     async def serve(self, state: State, gpus: Gpus, *, fresh: bool) -> None:
         """Run until it is told to end. The state is its caller's to close."""
-        # 1. The engine, where the last one stood.
         header = self._composition.wanted(state.now.era.engine)
-        found = beginning.engine_of(state, header, self._composition.build)
-        engine = found.engine
-        for words in found.words if not fresh else ():
-            self._say(words)
-        if found.new_era:
-            await beginning.begin_era(state, engine, header)
-        # 2. The machine, with what runs on it already.
         with state.reader() as reader:
-            node = beginning.node_name(reader)
+            # 1. The engine, where the last one stood.
+            name = beginning.node_name(reader)
+            out = reader.items(shelves.DRAINED)
+            found = beginning.engine_of(
+                state,
+                header,
+                self._composition.build,
+                lambda: node_of(name, gpus.found(), {int(gpu) for gpu in out}),
+            )
+            engine = found.engine
+            for words in found.words if not fresh else ():
+                self._say(words)
+            if found.new_era:
+                await beginning.begin_era(state, engine, header)
             if fresh:
-                await state.write(PutItem(shelves.SERVICE, shelves.NODE, node.encode()))
-            local = LocalSettings(state=state.folder.root, node=node)
+                await state.write(PutItem(shelves.SERVICE, shelves.NODE, name.encode()))
+            # 2. The machine, with what runs on it already.
+            local = LocalSettings(state=state.folder.root, node=name)
             clock = Clock(engine.state.now_s)
             driver = ProcessDriver(local, self._spec, gpus, clock=clock, facts=self._heard)
             telling = Telling(engine, describe(str(header["estimates"])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -13,6 +13,7 @@ from noljima.control.messages import Compared, Plan, Planned, Shift, WhatIf, Why
 from noljima.control.server import RefusalError
 from noljima.engine import Engine
 from noljima.engine.explain import Explainer
+from noljima.engine.succession import succeed
 from noljima.model.amounts import gpus as gpus_in_words
 from noljima.model.bounds import InvalidFieldError
 from noljima.model.events import Cancelled, Event, NodeSeen, Submitted
@@ -57,13 +58,14 @@ class Trial:
         if question.submissions:
             self._door.look_at(asker, question.submissions)
         now_s = self._office.now_s
-        events = [*self._events(asker, question, now_s)]
+        change = _in_words(question)
+        events = self._events(asker, question, now_s)
         content = snapshot.save(self._office.engine)
-        other = await self._under(question.policy, content)
-        is_so = await asyncio.to_thread(_played, content, [])
-        would = await asyncio.to_thread(_played, other, events)
+        other = self._under(question.policy)
+        is_so = await asyncio.to_thread(_played, content, [], None)
+        would = await asyncio.to_thread(_played, content, events, other)
         tickets = self._office.engine.tickets
-        return _compare(now_s, _in_words(question), tickets, is_so, would)
+        return _compare(now_s, change, tickets, is_so, would)
 
     # --- Parts ---
 
@@ -110,11 +112,14 @@ class Trial:
         name = JobId(f"{_TRIED}-{question.job}")
         return replace(ticket.job, id=name, gang=Gang((group, *groups[1:])), limit_s=limit_s)
 
-    async def _under(self, policy: str, content: bytes) -> bytes:
-        """Return the same engine under another policy."""
-        if not policy or policy == self._office.engine.policy.name:
-            return content
-        raise RefusalError(Why.BAD, "another policy cannot be tried on what runs yet")
+    def _under(self, policy: str) -> Callable[[Engine], Engine] | None:
+        """Return what lets another policy take over; None where it stays as it is."""
+        office = self._office
+        if not policy or policy == office.engine.policy.name:
+            return None
+        other = office.build({**office.header, "policy": policy, "promises": False})
+        node = office.driver.node
+        return lambda engine: succeed(other, engine, [node])
 
 
 def _plans(
@@ -161,11 +166,13 @@ def _plan(
     )
 
 
-def _played(content: bytes, events: Sequence[Event]) -> Played:
+def _played(
+    content: bytes, events: Sequence[Event], under: Callable[[Engine], Engine] | None
+) -> Played:
     engine = snapshot.restore(content)
     # Promises change no decision, and cost most of the time here.
     engine.promises = None
-    return Forward(engine).play(*events)
+    return Forward(engine if under is None else under(engine)).play(*events)
 
 
 def _compare(

@@ -1,4 +1,4 @@
-"""`python -m noljima.testing.mortal MOMENT UP-OPTIONS`: a scheduler that is killed at a moment.
+"""`python -m noljima.testing.mortal MOMENT OPTIONS`: a scheduler that is killed at a moment.
 
 A moment is a place in the program and how often it is passed before: `append.before:3`. The process
 is killed there as by `kill -9`, with nothing tidied up.
@@ -6,18 +6,21 @@ is killed there as by `kill -9`, with nothing tidied up.
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
+from noljima.app import workstation
 from noljima.drivers.local.driver import ProcessDriver
 from noljima.drivers.local.launcher import Launcher
 from noljima.model.commands import Command
 from noljima.model.events import Event
 from noljima.service.ledger import Ledger
+from noljima.service.settings import settings_of
 from noljima.store.state import State
 
 PLACES: Final = (
@@ -131,10 +134,14 @@ def _around_starts(reaper: Reaper) -> None:
 
 def main() -> None:
     """Bring a scheduler up that is to die."""
-    from noljima.cli.up import up  # noqa: PLC0415 - what is haunted first is what it uses
-
-    haunt(Reaper(sys.argv[1]))
-    up(sys.argv[2:], prog_name="noljima up")
+    parser = argparse.ArgumentParser(prog="python -m noljima.testing.mortal")
+    parser.add_argument("moment")
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--gpus", type=int)
+    parser.add_argument("--policy")
+    given = vars(parser.parse_args())
+    haunt(Reaper(given.pop("moment")))
+    workstation(settings_of(given.pop("state"), None, given), print)
 
 
 if __name__ == "__main__":

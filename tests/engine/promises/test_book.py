@@ -61,7 +61,28 @@ def test_few_promises_are_moved_before_any_that_was_moved_is_over() -> None:
     for number in range(40):
         book.tell(job(number), 60.0, Forecast(60.0, 60.0, number))
 
+    moved = [promise.job for promise in book if promise.moves]
+    assert len(moved) == 4
+    for name in moved:
+        book.started(name, 90.0)
+    for number in range(40):
+        book.tell(job(number), 120.0, Forecast(60.0, 60.0, number))
+
     assert sum(promise.moves for promise in book) == 4
+
+
+def test_who_starts_at_the_very_second_was_promised_right() -> None:
+    book = PromiseBook()
+    book.tell(job(1), 0.0, Forecast(60.0, 120.0, 0))
+    last_s = by_s(book, job(1))
+    book.pass_time(last_s)
+    promise = book.of(job(1))
+
+    assert promise is not None
+    assert not promise.missed
+    settled = book.started(job(1), last_s)
+    assert settled is not None
+    assert settled.kept
 
 
 def test_a_missed_promise_stays_what_it_was_while_the_middle_case_goes_on() -> None:
@@ -161,6 +182,20 @@ def test_the_middle_case_is_as_often_too_early_as_too_late_in_the_end() -> None:
     assert np.mean(late) == pytest.approx(0.5, abs=0.06)
 
 
+def test_the_middle_case_is_never_told_later_than_the_promise() -> None:
+    book = PromiseBook()
+    for number in range(200):
+        book.tell(job(number), 0.0, Forecast(60.0, 60.0, 0), 1e-4)
+    for number in range(200):
+        # The middle case learns of the whole crowd, the promise of as good as one job.
+        book.started(job(number), 100 * HOUR_S)
+    book.tell(job(999), 100 * HOUR_S, Forecast(60.0, 60.0, 0))
+    promise = book.of(job(999))
+
+    assert promise is not None
+    assert promise.about_s == promise.by_s == promise.first_about_s
+
+
 said = st.tuples(
     st.integers(0, 5), st.floats(0.0, 1e7), st.floats(0.0, 1e8), st.booleans(), st.floats(0, 1e5)
 )
@@ -187,6 +222,7 @@ def test_whatever_is_forecast_promises_move_only_earlier(
         assert math.isfinite(promise.by_s)
         assert promise.by_s <= told.get(name, math.inf)
         assert promise.missed == (promise.by_s < now_s)
+        assert promise.missed or promise.about_s <= promise.by_s
         told[name] = promise.by_s
     assert {promise.job for promise in book} == told.keys()
 

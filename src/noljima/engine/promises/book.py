@@ -156,7 +156,7 @@ class PromiseBook:
             self._open[job] = promise
             self._enter(promise, reading)
             return
-        if not promise.missed and self._worth(promise, now_s, by_s):
+        if self._worth(promise, now_s, by_s):
             self._moved += promise.moves == 0
             promise.by_s = by_s
             promise.moves += 1

@@ -154,10 +154,12 @@ def test_a_channel_that_fails_is_tried_again_and_the_others_are_left_alone(tmp_p
         await made.tell("17/failed/1")
         for wait_s in (0.0, 15.0, 30.0):
             await made.pass_time(wait_s)
+        assert made.pump.troubles == {"bad": "it rains"}
         bad.error = ""
         await made.pass_time(59.0)
         assert bad.heard == []
         await made.pass_time(1.0)
+        assert made.pump.troubles == {}
         await made.pass_time(1e6)
 
     with office(tmp_path, *ears) as made:
@@ -173,7 +175,10 @@ def test_a_channel_that_fails_is_tried_again_and_the_others_are_left_alone(tmp_p
         "17/failed/1 @ two": 1,
     }
     assert {each.sending for each in found.values()} == {Sending.SENT}
-    assert made.warnings == ["channel bad: it rains; it is tried again", "channel bad works again"]
+    assert made.warnings == [
+        "channel bad: it rains; it will be tried later",
+        "channel bad works again",
+    ]
     assert (made.pump.counts.sent, made.pump.counts.failed, made.pump.counts.given_up) == (3, 3, 0)
 
 
@@ -317,8 +322,10 @@ def test_with_a_full_disk_nothing_is_sent_twice_and_all_of_it_is_noted_later(
         for _ in range(5):
             await made.pass_time(100.0)
         assert ear.notices == ["1"]
+        assert list(made.pump.troubles) == [""]
         made.outbox.full = False
         await made.turn()
+        assert made.pump.troubles == {}
 
     with office(tmp_path, ear) as made:
         asyncio.run(story(made))
@@ -388,7 +395,7 @@ def test_a_channel_that_breaks_is_told_of_without_its_words(tmp_path: Path) -> N
         asyncio.run(made.tell("k"))
         asyncio.run(made.turn())
     assert made.warnings == [
-        "channel broken: the channel broke with ZeroDivisionError; it is tried again"
+        "channel broken: the channel broke with ZeroDivisionError; it will be tried later"
     ]
 
 

@@ -14,6 +14,7 @@ import logging
 import re
 import threading
 from contextvars import ContextVar
+from functools import partial
 from typing import Final
 
 from noljima.model.bounds import InvalidFieldError
@@ -39,8 +40,15 @@ class Apprised:
         import apprise  # noqa: PLC0415 - an extra, loaded only where a channel needs it
 
         logging.getLogger("apprise").addFilter(_ear)
-        # One after the other: threads of its own could not be told apart from ours.
-        asset = apprise.AppriseAsset(app_id="Noljima", async_mode=False, secure_logging=True)
+        # Its work is to be done in the thread that asks. Since 2.2 it has a time-out, for which it
+        # has a pool of threads, that hanging services could fill and the program's end waits for.
+        make = partial(
+            apprise.AppriseAsset, app_id="Noljima", async_mode=False, secure_logging=True
+        )
+        try:
+            asset = make(service_timeout=0)
+        except (AttributeError, TypeError):
+            asset = make()
         plugin = apprise.Apprise.instantiate(service.reveal(), asset=asset)
         if plugin is None:
             limit = "is no address that apprise understands"
@@ -90,7 +98,6 @@ class Apprised:
         elif kind in _FAILURE:
             importance = apprise.NotifyType.FAILURE
         heard = _Heard()
-        # Also for the threads that apprise starts itself: they take over what is set here.
         _hearing.set(heard)
         try:
             sent = self._service.notify(

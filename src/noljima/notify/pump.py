@@ -83,7 +83,8 @@ class Pump:
         self._news = asyncio.Event()
         self._at_work: dict[str, asyncio.Task[None]] = {}
         self._unwritten: dict[str, _Tried] = {}
-        self._failing: set[str] = set()
+        self.troubles: dict[str, str] = {}
+        """What fails at present, by channel, in words; the outbox itself has an empty name."""
         self._full = False
 
     def nudge(self) -> None:
@@ -209,19 +210,19 @@ class Pump:
         """Count an attempt, and tell the operator what changes."""
         if not error:
             self.counts.sent += 1
-            if name in self._failing:
-                self._failing.discard(name)
+            if self.troubles.pop(name, None) is not None:
                 self._warn(f"channel {name} works again")
             return
         self.counts.failed += 1
         attempts = order.attempts + 1
+        known = name in self.troubles
+        self.troubles[name] = error
         if attempts >= self._outbox.attempts_max:
             self.counts.given_up += 1
             notice = order.leg.notice
             self._warn(f"channel {name}: {notice} is given up after {attempts} attempts: {error}")
-        elif name not in self._failing:
-            self._failing.add(name)
-            self._warn(f"channel {name}: {error}; it is tried again")
+        elif not known:
+            self._warn(f"channel {name}: {error}; it will be tried later")
 
     # --- Writing down ---
 
@@ -246,13 +247,15 @@ class Pump:
                 return False
             self._unwritten.pop(key, None)
         self._full = False
+        self.troubles.pop("", None)
         self._warn("the outbox can be written to again")
         return True
 
     def _note_full(self, error: OutboxUnavailableError) -> None:
         if not self._full:
             self._full = True
-            self._warn(f"the outbox cannot be written to, and sending waits: {error}")
+            self.troubles[""] = f"the outbox cannot be written to, and sending waits: {error}"
+            self._warn(self.troubles[""])
 
     # --- Waiting ---
 

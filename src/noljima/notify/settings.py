@@ -91,7 +91,7 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def read_channels(path: Path) -> tuple[ChannelSettings, ...]:
     """Read the channels in a file; refuse a file that others than its owner can read."""
-    _look_at_file("channels", path)
+    refuse_shared("channels", path)
     try:
         table = tomllib.loads(path.read_bytes().decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -158,15 +158,15 @@ def _keys(where: str, row: _Row, folder: Path) -> tuple[Secret, ...]:
 
 
 def _secret_in(field: str, path: Path) -> Secret:
-    _look_at_file(field, path)
+    refuse_shared(field, path)
     try:
         return Secret(path.read_text(encoding="ascii").strip())
     except UnicodeDecodeError:
         raise InvalidFieldError(field, path.name, "is not ASCII text") from None
 
 
-def _look_at_file(field: str, path: Path) -> None:
-    """Refuse a file of secrets that is not there, too large or open to others."""
+def refuse_shared(field: str, path: Path) -> None:
+    """Refuse a file of secrets that is not there, too large, or open to others than its owner."""
     try:
         found = path.stat()
     except OSError as error:

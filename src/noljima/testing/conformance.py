@@ -263,8 +263,12 @@ class Talk:
         """Wait until something was told, and return it."""
         while True:
             for event in self.told:
-                if isinstance(event, kind) and job in {"", getattr(event, "job", "")}:
+                if job not in {"", getattr(event, "job", "")}:
+                    continue
+                if isinstance(event, kind):
                     return event
+                if issubclass(kind, ENDS) and isinstance(event, ENDS):
+                    raise NonconformityError(f"{event}, where it should be a {kind.__name__}")
             await self.listen()
 
     async def listen(self) -> None:

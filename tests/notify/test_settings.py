@@ -14,6 +14,7 @@ from noljima.notify.kinds import SITE_KINDS, Kind
 from noljima.notify.message import Message
 from noljima.notify.opening import open_channels
 from noljima.notify.settings import Route, channels_of, read_channels
+from noljima.service.settings import read_file
 
 KEY = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 HOOK = {"name": "hook", "webhook": "https://example.org/T0KEN", "secret": KEY}
@@ -132,6 +133,15 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "kim.secret").chmod(0o640)
     with pytest.raises(InvalidFieldError, match=r"channels\.kim\.secret_file: .* has mode 640"):
         read_channels(path)
+
+
+def test_a_scheduler_s_own_settings_are_refused_where_others_can_read_channels_in_them(
+    tmp_path: Path,
+) -> None:
+    assert read_file(written(tmp_path))["channels"]
+    with pytest.raises(InvalidFieldError, match="has mode 644 and holds secrets; chmod 600 it"):
+        read_file(written(tmp_path, mode=0o644))
+    assert "channels" not in read_file(written(tmp_path, "gpus = 8", 0o644))
 
 
 @pytest.mark.parametrize("text", ["T0KEN = ", "\udcff", 'a = "T0KEN'])

@@ -13,6 +13,7 @@ from noljima.config import HealthSettings, QueueSettings, Settings
 from noljima.model import bounds
 from noljima.model.bounds import InvalidFieldError
 from noljima.model.node import GPUS_PER_NODE_MAX
+from noljima.notify.settings import refuse_shared
 
 OPERATORS: Final = "noljima"
 """The group whose members may do everything, where a site names no other."""
@@ -90,6 +91,7 @@ def read_file(path: Path) -> dict[str, object]:
         if (value := getattr(file, name)) is not None
     }
     if file.channels is not None:
+        refuse_shared("config", path)
         channels: dict[str, object] = {"channels": list(file.channels)}
         if file.site_kinds is not None:
             channels["site_kinds"] = list(file.site_kinds)

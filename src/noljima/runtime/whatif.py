@@ -86,16 +86,24 @@ class Forward:
             events, self._soon = tuple(self._soon), []
             return events
         wake_s = max(self._engine.wake_s, self._now_s)
-        while self._runs and not self._runs_still(self._runs[0]):
-            heapq.heappop(self._runs)
-        if self._runs and self._runs[0].end_s <= wake_s:
-            run = heapq.heappop(self._runs)
-            self._now_s = max(run.end_s, self._now_s)
-            return (self._end_of(run),)
+        end_s = self._next_end_s()
+        if end_s <= wake_s and end_s < NEVER_S:
+            self._now_s = max(end_s, self._now_s)
+            # All that end in one moment: who needs the room of two is not to be passed over.
+            ending: list[Event] = []
+            while self._next_end_s() <= self._now_s:
+                ending.append(self._end_of(heapq.heappop(self._runs)))
+            return tuple(ending)
         if wake_s == NEVER_S or not self._engine.tickets:
             return ()
         self._now_s = wake_s
         return (Ticked(at_s=wake_s),)
+
+    def _next_end_s(self) -> float:
+        """Say when the next run ends; what was planned for runs that are over is forgotten."""
+        while self._runs and not self._runs_still(self._runs[0]):
+            heapq.heappop(self._runs)
+        return self._runs[0].end_s if self._runs else NEVER_S
 
     def _runs_still(self, run: _Run) -> bool:
         ticket = self._engine.tickets.get(run.job)

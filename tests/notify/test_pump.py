@@ -23,12 +23,12 @@ from noljima.notify.message import Message
 from noljima.notify.outbox import OutboxUnavailableError
 from noljima.notify.pump import Pump
 from noljima.notify.settings import Route
+from noljima.service.postal import StateOutbox
 from noljima.store.faults import Fault, StateError
 from noljima.store.notices import ATTEMPTS_MAX, Notice, Outgoing, Sending
 from noljima.store.state import Sizes, State
 from noljima.store.writes import AddNotice
 from noljima.testing.day import header
-from noljima.testing.postbox import StateOutbox
 from noljima.testing.workshop import until
 
 T = TypeVar("T")

@@ -1,25 +1,14 @@
-"""What sending is tried against: receivers of webhooks that misbehave, and a real outbox.
+"""What sending is tried against: a receiver of webhooks that misbehaves.
 
 `Receiver` is an HTTP server of this machine that keeps what it is sent and answers as it is told
-to. `StateOutbox` is the pump's outbox in a durable state, as a daemon has it.
+to.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
 from typing import Final, NamedTuple, Self
-
-from msgspec.structs import replace
-
-from noljima.notify.message import Leg
-from noljima.notify.outbox import Noted, OutboxUnavailableError
-from noljima.store.faults import Fault, StateError
-from noljima.store.notices import ATTEMPTS_MAX, Notice, Outgoing
-from noljima.store.reading import Reader
-from noljima.store.state import State
-from noljima.store.writes import AddNotice, NoticeTried, Write
 
 HANG: Final = b"hang"
 """An answer that never comes."""
@@ -109,39 +98,3 @@ async def _answer(writer: asyncio.StreamWriter, answer: int | bytes) -> None:
     else:
         writer.write(answer)
         await writer.drain()
-
-
-class StateOutbox:
-    """A `notify.outbox.Outbox` in a durable state."""
-
-    attempts_max = ATTEMPTS_MAX
-
-    def __init__(self, state: State, reader: Reader) -> None:
-        self._state = state
-        self._reader = reader
-
-    async def due(self, now_s: float, limit: int) -> Sequence[Outgoing]:
-        """Return what is to be sent now."""
-        return self._reader.due(now_s, limit)
-
-    async def next_due_s(self) -> float | None:
-        """Return when the next notice is due."""
-        return self._reader.next_due_s()
-
-    async def split(self, notice: Noted, legs: Sequence[Leg], at_s: float) -> None:
-        """Put a notice's legs in its place."""
-        assert isinstance(notice, Notice)
-        added = [AddNotice(replace(notice, key=leg.key, body=leg.encoded())) for leg in legs]
-        await self._write(*added, NoticeTried(notice.key, at_s))
-
-    async def tried(self, key: str, at_s: float, error: str) -> None:
-        """Note an attempt."""
-        await self._write(NoticeTried(key, at_s, error))
-
-    async def _write(self, *writes: Write) -> None:
-        try:
-            await self._state.write(*writes)
-        except StateError as error:
-            if error.fault is Fault.FULL:
-                raise OutboxUnavailableError(str(error)) from None
-            raise

@@ -45,7 +45,7 @@ def options() -> set[str]:
         command = cli.main.get_command(click.Context(cli.main), name)
         assert command is not None
         for parameter in command.params:
-            found.update(parameter.opts)
+            found.update(parameter.opts, parameter.secondary_opts)
     return found
 
 

@@ -32,6 +32,16 @@ def test_the_policy_on_the_page_holds_every_invariant() -> None:
     assert executed("adding-a-policy.md")["LastInFirstOut"].name == "lifo"
 
 
+def test_the_page_of_promises_shows_how_they_are_read() -> None:
+    names = executed("promises.md")
+    made_s, about_s, by_s, moves, missed = names["told"]
+
+    assert made_s == 60.0 < about_s <= by_s
+    assert (moves, missed, names["settled"]) == (0, False, [])
+    assert "; it starts in about" in names["reason"]
+    assert "(within" in names["reason"]
+
+
 def test_the_policy_on_the_page_runs_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from noljima.engine.promises.horizon import END_S, Horizon, Rule, flowing
+from noljima.engine.promises.horizon import _WIDTHS_S, END_S, Horizon, Rule, flowing
 from noljima.prediction.distribution import Floats
 
 DRAWS = 4
@@ -47,6 +47,16 @@ def test_a_hole_is_taken_by_who_ends_in_it_or_makes_way_again() -> None:
     assert horizon().place(2.0, run(600.0), Rule.WINDOW) == pytest.approx(0.0)
     assert (horizon().place(2.0, run(7200.0), Rule.WINDOW) >= 3600.0 / COARSE).all()
     assert horizon().place(2.0, run(7200.0), Rule.HOLE) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("run_s", [7.0, 1000.0, 90_000.0])
+def test_a_job_takes_as_much_as_it_works_and_no_more(run_s: float) -> None:
+    horizon = Horizon(4.0, np.zeros(0), np.zeros((0, DRAWS)))
+    before = horizon.free.copy()
+    horizon.place(3.0, run(run_s), Rule.STRICT)
+
+    taken = (before - horizon.free) @ _WIDTHS_S
+    assert taken == pytest.approx(3.0 * run_s)
 
 
 def test_each_draw_is_a_future_of_its_own() -> None:

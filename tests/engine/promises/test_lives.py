@@ -69,6 +69,17 @@ def test_a_running_job_has_what_is_left_of_the_draws_that_it_has_not_outlived() 
     assert (old_s + 2 * HOUR_S).max() <= 36_001.0
 
 
+def test_what_is_drawn_anew_is_what_is_left_of_the_distribution() -> None:
+    worked_s = 4 * HOUR_S
+    (left_s,) = Lives().left_s([running(ticket(1, limit_s=None), 0.0)], worked_s)
+    log_curve = np.log(RISING.curve_s)
+    lived = float(np.interp(np.log(worked_s), log_curve, LEVELS))
+    levels = lived + (1.0 - lived) * (np.arange(DRAWS) + 0.5) / DRAWS
+    true_s = np.exp(np.interp(levels, LEVELS, log_curve)) - worked_s
+
+    assert np.sort(left_s)[:-4] == pytest.approx(true_s[:-4], rel=0.25, abs=120.0)
+
+
 def test_what_outlives_all_that_was_believed_has_half_as_long_again_at_the_most() -> None:
     left_s = Lives().left_s([running(ticket(1), 0.0)], 100 * HOUR_S)
 

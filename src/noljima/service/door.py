@@ -17,6 +17,7 @@ from noljima.model.events import Event, Submitted
 from noljima.model.job import Priority
 from noljima.model.lifecycle import State
 from noljima.model.resources import JobId
+from noljima.notify.kinds import chosen
 from noljima.service import naming, shelves
 from noljima.service.admission import Admission, Key, digest, read_key
 from noljima.service.handed import Handed, read_handed
@@ -101,6 +102,7 @@ class Door:
         queues = [queue.name for queue in self._office.settings.engine.queues]
         if given.queue and queues and given.queue not in queues:
             raise InvalidFieldError("queue", given.queue, f"is not one of {', '.join(queues)}")
+        chosen("notify", given.notify)
         for after in given.after:
             self._look_at_wait(after)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from noljima.app import EngineSpec, build_engine
 from noljima.engine import Engine
-from noljima.engine.promises import Settled
+from noljima.engine.promises import Promises, Settled
 from noljima.model.commands import Command, Start
 from noljima.model.events import Event
 from noljima.model.lifecycle import State
@@ -143,6 +143,26 @@ def test_the_watched_days_hold_moves_misses_and_hits() -> None:
     assert sum(witness.moved for witness in witnesses) > 10
     assert sum(not each.kept for each in settled) > 0
     assert sum(each.kept for each in settled) > 100
+
+
+@pytest.mark.parametrize("policy", ["fair", "easy", "share"])
+def test_promises_may_begin_while_jobs_wait_and_run(policy: str) -> None:
+    batches = played(spec_of(policy), 3, BUSY)[0].batches
+    engine = build_engine(msgspec.structs.replace(spec_of(policy), promises=False))
+    half = next(
+        place
+        for place, (events, _) in enumerate(batches)
+        if not engine.handle(*events) and len(engine.state.line) > 2 and engine.state.running
+    )
+    waited = {ticket.job.id for ticket in engine.state.line}
+    engine.promises = Promises()
+    witness = Witness(engine)
+
+    for events, commands in batches[half + 1 :]:
+        assert tuple(engine.handle(*events)) == commands
+        witness.observe(events, commands)
+
+    assert waited & {each.job for each in witness.settled}
 
 
 @pytest.mark.parametrize("policy", ["fair", "easy", "share"])

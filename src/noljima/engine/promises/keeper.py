@@ -67,6 +67,7 @@ class Promises:
         self._weights: dict[JobId, float] = {}
         self._unpromised: dict[JobId, Ticket] = {}
         self._settled: deque[Settled] = deque(maxlen=_SETTLED_MAX)
+        self._begun = False
         self._idle = 0
         self._tail: Tail | None = None
         self._tail_age = 0
@@ -98,9 +99,10 @@ class Promises:
     ) -> Iterable[JobId]:
         """Name the jobs that may be in another state than before this moment, each once."""
         touched: dict[JobId, None] = {}
+        begun, self._begun = self._begun, True
         for event in events:
-            if isinstance(event, NodeSeen | NodeLost):
-                # Jobs that did not fit may fit now, without a word.
+            if not begun or isinstance(event, NodeSeen | NodeLost):
+                # Jobs may have come before anybody followed, and what did not fit may fit now.
                 return dict.fromkeys([*self._known, *books.tickets])
             if isinstance(event, Submitted):
                 touched[event.job.id] = None

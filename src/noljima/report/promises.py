@@ -8,16 +8,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from noljima.engine import Engine
-from noljima.engine.promises import Settled
 from noljima.model.commands import Command
 from noljima.model.events import Event
 from noljima.report import atomic
 from noljima.report.record import Flags, Floats, RunRecord
+
+if TYPE_CHECKING:
+    from noljima.engine.promises import Settled  # see `record`
 
 WINDOW: Final = 500
 """So many promises in a row make one share of those that were kept."""

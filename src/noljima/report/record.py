@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noljima.engine.promises import Settled
 from noljima.model.node import Node
+
+if TYPE_CHECKING:
+    from noljima.engine.promises import Settled  # costs 30 ms to load, and few runs have any
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -151,6 +153,26 @@ def test_at_thirty_moments_nothing_is_lost_run_twice_or_half_started(premises: P
     story = played(premises, DEADLY, bundles=25)
 
     assert story.kills == DEADLY
+    assert len(story.gangs) >= 50
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_by_chance_nothing_is_lost_either(premises: Premises, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - the same moments in every run
+    story = Story(premises, [])
+    premises.up()
+    for number in range(25):
+        story.hand_in(number)
+        time.sleep(chance.uniform(0.0, 0.4))  # a moment by chance is what is wanted here
+        assert premises.process is not None
+        premises.process.kill()
+        story.moments = ["by chance"]
+        story.revive()
+    assert story.has_settled()
+    story.check()
+
     assert len(story.gangs) >= 50
 
 

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 from msgspec.structs import replace
 
 from noljima.drivers.local.clock import Clock
+from noljima.notify.channel import Channel
 from noljima.notify.message import Leg
 from noljima.notify.opening import open_channels
 from noljima.notify.outbox import Noted, OutboxUnavailableError
 from noljima.notify.pump import Pump
 from noljima.notify.settings import channels_of
 from noljima.service.office import Office
+from noljima.service.settings import DaemonSettings
 from noljima.store.faults import StateError
 from noljima.store.notices import ATTEMPTS_MAX, Notice, Outgoing
 from noljima.store.reading import Reader
 from noljima.store.state import State
 from noljima.store.writes import AddNotice, NoticeTried, Write
+
+_FAILING: Final = "notices "
 
 
 class StateOutbox:
@@ -73,14 +78,13 @@ class _WallClock:
 class Postal:
     """Sends notices for as long as the scheduler runs."""
 
-    def __init__(self, office: Office, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, office: Office, channels: Sequence[Channel], say: Callable[[str], None]
+    ) -> None:
         self._office = office
         self._say = say
-        settings = office.settings
-        channels = channels_of(settings.channels or {}, settings.folder)
         outbox = StateOutbox(office.state, office.reader)
-        clock = _WallClock(office.driver.clock)
-        self.pump = Pump(outbox, open_channels(channels), clock, warn=self._warn)
+        self.pump = Pump(outbox, channels, _WallClock(office.driver.clock), warn=self._warn)
 
     async def run(self) -> None:
         """Send whatever becomes due, until cancelled."""
@@ -105,8 +109,16 @@ class Postal:
             self.pump.nudge()
 
     def _warn(self, words: str) -> None:
+        """Say what has changed, and show what fails at present."""
         self._say(words)
-        if words.endswith("again"):
-            self._office.warnings.pop("notices", None)
-        else:
-            self._office.warnings["notices"] = words
+        warnings = self._office.warnings
+        for name in [name for name in warnings if name.startswith(_FAILING)]:
+            del warnings[name]
+        for channel, trouble in self.pump.troubles.items():
+            where = f"channel {channel}: " if channel else ""
+            warnings[f"{_FAILING}{channel}"] = f"notices do not go out: {where}{trouble}"
+
+
+def channels_in(settings: DaemonSettings) -> tuple[Channel, ...]:
+    """Make the channels of the settings; refuse what can never work."""
+    return open_channels(channels_of(settings.channels or {}, settings.folder))

@@ -11,7 +11,10 @@ import contextlib
 import os
 import signal
 import socket as sockets
-from collections.abc import Callable, Coroutine, Iterator
+import sys
+import traceback
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from noljima.control.askers import Askers
@@ -25,6 +28,7 @@ from noljima.drivers.local.machine import node_of
 from noljima.drivers.local.spec import RunSpec
 from noljima.model.lifecycle import State as Stand
 from noljima.model.resources import JobId
+from noljima.notify.channel import Channel
 from noljima.prediction.sources import describe
 from noljima.runtime.loop import run
 from noljima.service import beginning, naming, shelves
@@ -34,7 +38,7 @@ from noljima.service.halting import Halting
 from noljima.service.keeping import Keeping
 from noljima.service.ledger import Ledger
 from noljima.service.office import Build, Header, Office
-from noljima.service.postal import Postal
+from noljima.service.postal import Postal, channels_in
 from noljima.service.settings import DaemonSettings
 from noljima.service.stopping import Stopping
 from noljima.service.telling import Telling
@@ -42,6 +46,8 @@ from noljima.service.wellbeing import Wellbeing
 from noljima.store.state import State
 from noljima.store.writes import PutItem
 
+AGAIN_S: Final = 10.0
+"""The pause before something that goes on beside the loop is begun again after a failure."""
 END_S: Final = 15.0
 """How long the batch that is being written may take when the scheduler is to end."""
 Say = Callable[[str], None]
@@ -57,19 +63,28 @@ class Composition(NamedTuple):
 
 def serve(settings: DaemonSettings, gpus: Gpus, composition: Composition, say: Say) -> None:
     """Run the scheduler of this machine until it is told to end."""
+    channels = channels_in(settings)
     state, fresh = beginning.open_state(settings.state, composition.wanted, new=settings.new)
     with state:
         say(f"began a new state in {state.folder.root}" if fresh else f"state {state.folder.root}")
         for words in state.checked.notes:
             say(words)
-        asyncio.run(Scheduler(settings, composition, say).serve(state, gpus, fresh=fresh))
+        scheduler = Scheduler(settings, composition, channels, say)
+        asyncio.run(scheduler.serve(state, gpus, fresh=fresh))
 
 
 class Scheduler:
     """One daemon: its parts are made by `serve` and live as long as that runs."""
 
-    def __init__(self, settings: DaemonSettings, composition: Composition, say: Say) -> None:
-        self._settings, self._composition, self._say = settings, composition, say
+    def __init__(
+        self,
+        settings: DaemonSettings,
+        composition: Composition,
+        channels: Sequence[Channel],
+        say: Say,
+    ) -> None:
+        self._settings, self._composition = settings, composition
+        self._channels, self._say = channels, say
         self._ledger: Ledger | None = None
         self._wellbeing: Wellbeing | None = None
         self.stopping = Stopping()
@@ -173,12 +188,32 @@ class Scheduler:
 
     def _beside(self, office: Office, gauge: Gauge) -> list[Coroutine[None, None, None]]:
         """Return what goes on beside the loop."""
-        postal = Postal(office, self._say)
+        postal = Postal(office, self._channels, self._say)
         assert self._wellbeing is not None
-        works = [Keeping(office).run(), self._wellbeing.run(), postal.run()]
-        if self._settings.metrics_port is not None:
-            works.append(Showing(office, gauge, postal, self._say).run(self._settings.metrics_port))
-        return works
+        works: dict[str, Callable[[], Coroutine[None, None, None]]] = {
+            "keeping the state": Keeping(office).run,
+            "looking after jobs": self._wellbeing.run,
+            "sending notices": postal.run,
+        }
+        port = self._settings.metrics_port
+        if port is not None:
+            showing = Showing(office, gauge, postal, self._say)
+            works["showing metrics"] = partial(showing.run, port)
+        return [self._again(office, name, work) for name, work in works.items()]
+
+    async def _again(
+        self, office: Office, name: str, work: Callable[[], Coroutine[None, None, None]]
+    ) -> None:
+        """Do something for as long as the scheduler runs; jobs are started whether it works."""
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - it is told, and tried again
+                traceback.print_exc(file=sys.stderr)
+                words = f"{name} has failed: {type(error).__name__}: {error}"
+                self._say(words)
+                office.warnings[name] = words
+            await asyncio.sleep(AGAIN_S)
 
     async def _end(self, office: Office) -> None:
         """Evict what runs where that is wanted, and keep the engine as it stands."""

@@ -59,7 +59,8 @@ class Trial:
             self._door.look_at(asker, question.submissions)
         now_s = self._office.now_s
         change = _in_words(question)
-        events = self._events(asker, question, now_s)
+        # The engine may be a moment ahead, when it has just been told of something.
+        events = self._events(asker, question, max(now_s, self._office.engine.state.now_s))
         content = snapshot.save(self._office.engine)
         other = self._under(question.policy)
         is_so = await asyncio.to_thread(_played, content, [], None)

@@ -8,7 +8,7 @@ WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test test-slow check format bench clean
+.PHONY: help demo compare test test-slow check format bench clean
 
 help: ## Show this help.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,10 @@ $(DEV_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-demo: $(STAMP) ## Set up, then compare policies on a generated day of a 64-GPU cluster.
+demo: $(STAMP) ## Set up, then watch a scheduler with real jobs on 8 virtual GPUs for 90 s.
+	@$(BIN)/noljima demo --folder demo
+
+compare: $(STAMP) ## Compare policies on a generated day of a 64-GPU cluster.
 	@mkdir -p demo
 	@echo "A day of a 64-GPU cluster: jobs of 1 to 32 GPUs, half of them one GPU, load 1."
 	$(BIN)/noljima generate --gpus 64 --days 1 --jobs-per-day 600 --load 1 --seed 5 \

@@ -155,15 +155,15 @@ def test_every_make_target_on_a_page_exists(block: Block) -> None:
             assert line.split()[1] in targets
 
 
-def test_the_readme_shows_what_the_demo_shows(tmp_path: Path) -> None:
-    recipe = (ROOT / "Makefile").read_text().partition("\ndemo:")[2].partition("\n\n")[0]
+def test_the_readme_shows_what_the_comparison_shows(tmp_path: Path) -> None:
+    recipe = (ROOT / "Makefile").read_text().partition("\ncompare:")[2].partition("\n\n")[0]
     commands = re.sub(r"\\\n\s*", "", recipe).replace("$(BIN)/", "").splitlines()
     (tmp_path / "demo").mkdir()
     (tmp_path / ".figures").mkdir()
     run("\n".join(c.strip() for c in commands if c.strip().startswith("noljima ")), tmp_path)
     runs = {run_["policy"]: run_ for run_ in runs_in(tmp_path / ".figures")}
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    header, _, *rows = table(readme.partition("<!-- demo -->")[2])
+    header, _, *rows = table(readme.partition("<!-- compare -->")[2])
     policies = [name.strip("`") for name in header[1:]]
 
     assert (tmp_path / "demo" / "report" / "index.html").is_file()

@@ -15,6 +15,7 @@ from noljima.cli.endings import in_one_line, interruptible
 # nothing else does: `noljima --help` loads no numpy and no rich.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "up": ("up", "Run the scheduler of this machine."),
+    "demo": ("demo", "Watch a scheduler with real jobs on 8 virtual GPUs for a minute and a half."),
     "submit": ("submit", "Hand in a job, with its plan shown before it counts."),
     "queue": ("queue", "Show the jobs that wait and run, and when each starts."),
     "ps": ("queue", "Show the jobs that run, how far they are and when they end."),

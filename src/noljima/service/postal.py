@@ -25,6 +25,8 @@ from noljima.store.state import State
 from noljima.store.writes import AddNotice, NoticeTried, Write
 
 _FAILING: Final = "notices "
+_AGAIN_S: Final = 600.0
+"""The same is not said again before."""
 
 
 class StateOutbox:
@@ -83,6 +85,7 @@ class Postal:
     ) -> None:
         self._office = office
         self._say = say
+        self._said_s: dict[str, float] = {}
         outbox = StateOutbox(office.state, office.reader)
         self.pump = Pump(outbox, channels, _WallClock(office.driver.clock), warn=self._warn)
 
@@ -110,7 +113,12 @@ class Postal:
 
     def _warn(self, words: str) -> None:
         """Say what has changed, and show what fails at present."""
-        self._say(words)
+        now_s = self._office.now_s
+        if now_s - self._said_s.get(words, -_AGAIN_S) >= _AGAIN_S:
+            # A disk that is full and nearly full in turn would fill the log with it.
+            self._said_s = {w: s for w, s in self._said_s.items() if now_s - s < _AGAIN_S}
+            self._said_s[words] = now_s
+            self._say(words)
         warnings = self._office.warnings
         for name in [name for name in warnings if name.startswith(_FAILING)]:
             del warnings[name]

@@ -10,6 +10,8 @@ import heapq
 from collections.abc import Sequence
 from typing import Final, NamedTuple, assert_never
 
+import msgspec
+
 from noljima.engine import Engine
 from noljima.model.commands import Command, Evict, Refuse, Start, Stop
 from noljima.model.events import Event, Evicted, Finished, Outcome, Started, Ticked
@@ -61,6 +63,9 @@ class Forward:
     def play(self, *events: Event, moments_max: int = MOMENTS_MAX) -> Played:
         """Let events happen first, and then whatever follows."""
         if events:
+            # They come now, which may be long after what the engine was last told.
+            self._now_s = max(self._now_s, *(event.at_s for event in events))
+            self._soon = [msgspec.structs.replace(each, at_s=self._now_s) for each in self._soon]
             self._handle(events)
         moments = fruitless = 0
         while moments < moments_max and fruitless < _FRUITLESS_MAX:

@@ -64,6 +64,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_option_on_a_page_exists(page: Path) -> None:
     theirs = {"--hypothesis-profile", "--user-data-dir"}
     theirs |= {"--quick", "--only", "--ablate", "--fit"}  # of `python -m bench`
+    theirs |= {"--gres", "--export", "--me", "--start"}  # of Slurm
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text_of(page)))
 
     assert named - options() - theirs == set()

@@ -16,6 +16,7 @@ from rich.console import Console
 from noljima.control.messages import JobRow
 from noljima.demo import ending, play
 from noljima.demo.show import Board
+from noljima.drivers.local.folders import Folders
 
 WORK = [sys.executable, "-m", "noljima.demo.work", "--step-s=0.01"]
 
@@ -125,6 +126,13 @@ def test_a_process_that_stays_in_the_folder_is_found(tmp_path: Path) -> None:
         stays.communicate()
 
     assert ending.left_behind(tmp_path) == []
+
+
+def test_a_control_group_of_the_scheduler_is_found(tmp_path: Path) -> None:
+    group = tmp_path / "groups" / "unified" / Folders(tmp_path / "demo" / "state").name
+    group.mkdir(parents=True)
+
+    assert ending.left_behind(tmp_path / "demo", tmp_path / "groups") == [f"control group {group}"]
 
 
 def test_in_a_pipe_each_change_is_one_line_and_is_told_once(

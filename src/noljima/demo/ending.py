@@ -11,6 +11,8 @@ from noljima import app
 from noljima.app import EngineSpec, Scene
 from noljima.control.messages import JobRow
 from noljima.demo.play import GPUS
+from noljima.demo.stage import STATE
+from noljima.drivers.local.folders import Folders
 from noljima.model.job import Job
 from noljima.model.resources import GPU, JobId, Resources, gang_of
 from noljima.workload.trace import Trace, TraceJob
@@ -60,13 +62,12 @@ def _traced(row: JobRow, run_s: float, begin_s: float) -> TraceJob:
     return TraceJob(submit_s=max(row.submitted_s - begin_s, 0.0), run_s=run_s, job=job)
 
 
-def left_behind(folder: Path) -> list[str]:
+def left_behind(folder: Path, groups: Path = Path("/sys/fs/cgroup")) -> list[str]:
     """Name the processes and control groups that are still there of what ran in a folder."""
     found = [f"process {pid}: {words}" for pid, words in _processes(str(folder))]
-    groups = Path("/sys/fs/cgroup")
     if groups.is_dir():
-        mark = f"noljima-{folder.name}"
-        found += [f"control group {path}" for path in groups.rglob("*") if mark in path.name]
+        mark = Folders(folder / STATE).name
+        found += [f"control group {path}" for path in groups.rglob(mark)]
     return found
 
 

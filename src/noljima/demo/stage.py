@@ -14,6 +14,8 @@ from noljima.control.client import Client, ControlError, NoSchedulerError, socke
 from noljima.control.messages import Down, Hello
 from noljima.demo.play import GPUS
 
+STATE: Final = "state"
+"""The scheduler's own folder, in that of the play."""
 _UP_S: Final = 20.0
 _DOWN_S: Final = 30.0
 _LOOK_S: Final = 0.05
@@ -39,7 +41,7 @@ class Stage:
         self.folder = folder
         self.work = folder / "work"
         """Where the jobs work."""
-        self.state = folder / "state"
+        self.state = folder / STATE
         self.client = Client(socket_path(self.state))
         self._words = folder / "scheduler.log"
         self._process: subprocess.Popen[bytes] | None = None

@@ -7,6 +7,7 @@ from typing import Final
 
 from noljima.model.resources import JobId
 from noljima.service import naming, shelves
+from noljima.service.admission import read_key
 from noljima.service.office import Office
 from noljima.store.faults import StateError
 from noljima.store.reading import Question
@@ -64,11 +65,16 @@ class Keeping:
             for _, record in page:
                 if record.ended_s is not None and record.ended_s < before_s:
                     await self._forget(JobId(record.job))
+            await asyncio.sleep(0)
             if len(page) < _PAGE:
                 break
             last = page[-1].number
+        keys = office.reader.items(shelves.KEYS)
+        old = [key for key, body in keys.items() if read_key(body).at_s < before_s]
         try:
-            await office.state.write(DropNotices(before_s))
+            await office.state.write(
+                DropNotices(before_s), *(DropItem(shelves.KEYS, key) for key in old)
+            )
         except StateError:
             return  # On a full disk; there is another hour.
 

@@ -61,8 +61,10 @@ class Ledger:
         self.records: dict[JobId, JobRecord] = {}
         """Of all jobs that have not ended."""
         self.pasts: dict[JobId, Past] = {}
+        self.handled = 0
+        """How many batches the engine has decided: what was worked out before is out of date."""
         self.batches = 0
-        """How many were written: whatever was worked out before is out of date when it rises."""
+        """How many are on the disk."""
         self.full = ""
         """Why nothing can be written now; empty where it can."""
         self.ended_by_health: dict[JobId, str] = {}
@@ -131,6 +133,7 @@ class Ledger:
 
     async def append(self, events: Sequence[Event], commands: Sequence[Command]) -> None:
         """Write a batch with what follows from it, and then tell who waits for it."""
+        self.handled += 1
         # 1. What owners are told is worked out from the engine as it stands now.
         told = self._telling.told(events)
         changed = self._clerk.records(self._engine, events, commands, told)

@@ -40,16 +40,16 @@ class Orders:
                 office.driver.end(job, "kill", f"{asker.user} wants it gone at once")
             how = "killed" if question.kill else "stopped"
             words.append(f"job {job} is being {how}")
-        return Done(words=tuple(words), refused=tuple(meant.refused))
+        return _done(words, meant)
 
     async def hold(self, asker: Asker, question: Hold) -> Done:
         """Let waiting jobs be passed over."""
         office, meant = self._office, theirs(self._office, asker, question.jobs)
-        refused, chosen = meant.refused, []
+        chosen = []
         for job in meant.jobs:
             state = office.engine.tickets[job].state
             if state not in _WAITING:
-                refused.append(f"job {job} is {state}; only jobs that wait can be held")
+                meant.refuse(Why.BAD, f"job {job} is {state}; only jobs that wait can be held")
             else:
                 chosen.append(job)
         events: list[Event] = []
@@ -60,9 +60,9 @@ class Orders:
         late = [job for job in chosen if not self._is_held(job)]
         for job in late:
             await self._unheld(job)
-            refused.append(f"job {job} has begun in this very moment, and is not held")
+            meant.refuse(Why.BAD, f"job {job} has begun in this very moment, and is not held")
         words = tuple(f"job {job} is held" for job in chosen if job not in late)
-        return Done(words=words, refused=tuple(refused))
+        return _done(words, meant)
 
     async def release(self, asker: Asker, question: Release) -> Done:
         """Let held jobs wait for their turn again."""
@@ -70,7 +70,7 @@ class Orders:
         waits, words, events = office.ledger.waits, [], []
         for job in meant.jobs:
             if not waits.is_held(job):
-                meant.refused.append(f"job {job} is not held")
+                meant.refuse(Why.BAD, f"job {job} is not held")
                 continue
             found = office.ledger.turn(waits.release(job))
             events += found
@@ -81,7 +81,7 @@ class Orders:
             else:
                 words.append(f"job {job} is released")
         await self._written(events)
-        return Done(words=tuple(words), refused=tuple(meant.refused))
+        return _done(words, meant)
 
     async def drain(self, asker: Asker, question: Drain) -> Done:
         """Let GPUs take nothing new, also after a restart of the scheduler."""
@@ -142,3 +142,7 @@ def _cancelled(job: JobId) -> Callable[[float], Event]:
 
 def _held(job: JobId) -> Callable[[float], Event]:
     return lambda at_s: Held(at_s=at_s, job=job)
+
+
+def _done(words: Sequence[str], meant: Meant) -> Done:
+    return Done(words=tuple(words), refused=tuple(meant.refused), whys=tuple(meant.whys))

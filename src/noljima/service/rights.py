@@ -18,6 +18,13 @@ class Meant:
     def __init__(self) -> None:
         self.jobs: list[JobId] = []
         self.refused: list[str] = []
+        self.whys: list[Why] = []
+        """What kind of refusal each of them is."""
+
+    def refuse(self, why: Why, words: str) -> None:
+        """Note that one of them is out of reach."""
+        self.refused.append(words)
+        self.whys.append(why)
 
 
 def jobs_named(office: Office, names: Iterable[str]) -> tuple[list[JobId], list[str]]:
@@ -48,13 +55,14 @@ def theirs(office: Office, asker: Asker, names: Iterable[str]) -> Meant:
     meant = Meant()
     jobs, unknown = jobs_named(office, names)
     for name in unknown:
-        meant.refused.append(absent(office, name))
+        words = absent(office, name)
+        meant.refuse(Why.UNKNOWN if words.startswith("there is no job") else Why.BAD, words)
     for job in jobs:
         user = office.engine.tickets[job].job.user
         if may(asker, user):
             meant.jobs.append(job)
         else:
-            meant.refused.append(f"job {job} is {user}'s")
+            meant.refuse(Why.FORBIDDEN, f"job {job} is {user}'s")
     return meant
 
 

@@ -101,8 +101,8 @@ class Rows:
     def _look(self) -> None:
         """Begin anew where something has happened since, or time has passed."""
         office = self._office
-        if self._made_for != office.ledger.batches or office.now_s - self._made_s > 1.0:
-            self._made_for, self._made_s = office.ledger.batches, office.now_s
+        if self._made_for != office.ledger.handled or office.now_s - self._made_s > 1.0:
+            self._made_for, self._made_s = office.ledger.handled, office.now_s
             self._reasons.clear()
             self._explainer = Explainer(office.engine)
 

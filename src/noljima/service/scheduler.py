@@ -26,6 +26,7 @@ from noljima.drivers.local.facts import Ended, Fact
 from noljima.drivers.local.gpus import Gpus
 from noljima.drivers.local.machine import node_of
 from noljima.drivers.local.spec import RunSpec
+from noljima.model.amounts import several
 from noljima.model.lifecycle import State as Stand
 from noljima.model.resources import JobId
 from noljima.notify.channel import Channel
@@ -226,7 +227,7 @@ class Scheduler:
                     f"the engine's state was not kept, the next start takes longer: {refusal}"
                 )
         running = len(office.driver.running)
-        self._say(f"ended; {running} jobs go on" if running else "ended")
+        self._say(f"ended; {several(running, 'job')} still run" if running else "ended")
 
     def _spec(self, job: JobId) -> RunSpec:
         assert self._ledger is not None

@@ -13,7 +13,7 @@ from noljima.model.lifecycle import State
 from noljima.model.resources import JobId
 from noljima.service import shelves
 from noljima.service.office import Office
-from noljima.service.rights import operators_only, theirs
+from noljima.service.rights import Meant, operators_only, theirs
 from noljima.store.writes import DropItem, PutItem
 
 _WAITING = (State.QUEUED, State.HELD)

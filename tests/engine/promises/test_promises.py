@@ -136,6 +136,22 @@ def test_so_it_is_while_nodes_come_and_go(seed: int, policy: str) -> None:
     assert len(witness.settled) <= witness.told
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seed", "policy", "estimates"),
+    [(422632563, "tiresias", "true"), (891244035, "srtf", "limit")],
+)
+def test_nobody_moves_the_promise_of_a_job_that_is_starting(
+    seed: int, policy: str, estimates: str
+) -> None:
+    # A line so long that it has a tail, which was added up before some of it have started.
+    long = msgspec.structs.replace(NODES, jobs_max=250, run_s_max=60_000)
+
+    _, witness = played(spec_of(policy, estimates, space="grid"), seed, long)
+
+    assert witness.settled
+
+
 def test_the_watched_days_hold_moves_misses_and_hits() -> None:
     witnesses = [played(spec_of("fair"), seed, BUSY)[1] for seed in range(12)]
 

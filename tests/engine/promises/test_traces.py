@@ -20,7 +20,7 @@ from noljima.workload.selection import Selection, parse_filter, select
 TRACES: Final = Path(__file__).parents[4] / "shared" / "data" / "traces"
 OFF_MAX: Final = 0.02
 LONG: Final = 10_000
-WORST_MIN: Final = 0.85
+WORST_MIN: Final = 0.80
 """Of any 500 in a row, on a log with at least so many promises."""
 
 pytestmark = [

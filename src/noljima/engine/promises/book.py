@@ -140,16 +140,24 @@ class PromiseBook:
                 promise.missed = True
                 self._risk.learn(missed=True, weight=promise.weight)
 
-    def tell(self, job: JobId, now_s: float, forecast: Forecast, weight: float = 1.0) -> None:
+    def tell(
+        self,
+        job: JobId,
+        now_s: float,
+        forecast: Forecast,
+        weight: float = 1.0,
+        latest_s: float = math.inf,
+    ) -> None:
         """Make a waiting job its promise, or move it where that is worth telling.
 
-        `weight` is what will be learned from it counts, against a job that came alone.
+        `weight` is what will be learned from it counts, against a job that came alone. `latest_s`
+        is a moment that it starts by whatever the draws say.
         """
         promise = self._open.get(job)
         reading = _read(now_s, forecast)
         mid, high = self._correction(reading.keys, weight)
         wait_s = math.exp(min(reading.log_high + high, _LOG_LATEST)) - _FLOOR_S
-        by_s = now_s + max(wait_s, _SOONEST_S)
+        by_s = min(now_s + max(wait_s, _SOONEST_S), latest_s)
         about_s = now_s + max(math.exp(reading.log_mid + mid) - _FLOOR_S, 0.0)
         if promise is None:
             promise = Promise(job, now_s, by_s, min(about_s, by_s), weight)

@@ -13,6 +13,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final, Protocol
 
+from noljima.engine.forecast import limit_s, strict_starts
 from noljima.engine.promises.book import Promise, PromiseBook
 from noljima.engine.promises.crowds import Crowds
 from noljima.engine.promises.lives import Lives
@@ -34,6 +35,8 @@ _TAIL_SHARE: Final = 64
 _TURN: Final = 32
 """So many jobs of the tail are looked at in one play."""
 _SETTLED_MAX: Final = 1 << 16
+_GRACE_S: Final = 60.0
+"""Added to what limits promise: whoever makes way saves its state first."""
 _STARTED: Final = (State.RUNNING, State.STOPPING, State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
@@ -141,19 +144,38 @@ class Promises:
         state, book = books.state, self.book
         play = Play(state, books.policy, self._lives)
         told: set[JobId] = set()
+        latest_s = self._latest_s(books)
         for ticket, forecast in play.first():
-            book.tell(ticket.job.id, state.now_s, forecast, self._weights[ticket.job.id])
-            told.add(ticket.job.id)
+            job = ticket.job.id
+            book.tell(job, state.now_s, forecast, self._weights[job], latest_s.get(job, NEVER_S))
+            told.add(job)
         behind = [ticket for job, ticket in self._unpromised.items() if job not in told]
         self._unpromised.clear()
         if len(state.line) <= PLACED_MAX:
             self._tail = None
             return
         tail = self._fresh_tail(state)
-        behind += [t for t in self._next(tail) if book.of(t.job.id) is not None]
+        # Some of the tail have started since it was added up; nobody moves their promise any more.
+        behind += [t for t in self._next(tail) if t.state is State.QUEUED]
         first = next(islice(state.line, PLACED_MAX, None))
         for ticket, forecast in play.behind(tail, first, behind):
             book.tell(ticket.job.id, state.now_s, forecast, self._weights[ticket.job.id])
+
+    def _latest_s(self, books: Books) -> Mapping[JobId, float]:
+        """Say when those who have begun to wait start at the latest, where limits decide it.
+
+        No job starts later than in the strict queue (T3), and there none later than if all ran to
+        their limits. Looked at near the head only: behind, the draws say more, and cost less.
+        """
+        state = books.state
+        if state.shadow is None or not self._unpromised:
+            return {}
+        starts = strict_starts(state.shadow, books.tickets.values(), state.now_s, limit_s)
+        return {
+            ticket.job.id: start_s + _GRACE_S
+            for ticket, start_s in islice(starts, PLACED_MAX)
+            if ticket.job.id in self._unpromised
+        }
 
     def _fresh_tail(self, state: SchedulerState) -> Tail:
         self._tail_age += 1

@@ -85,6 +85,17 @@ def test_a_held_job_of_an_array_leaves_its_turn_to_another() -> None:
     assert waits.ended(jobs[1], well=True) == [Turn(jobs[0])]
 
 
+def test_a_job_of_an_array_that_is_held_in_its_line_does_not_go() -> None:
+    waits = Waits()
+    jobs = [JobId(f"1_{index}") for index in range(3)]
+    waits.take(handed("1", array=(0, 1, 2), array_at_most=1), nobody)
+
+    assert waits.hold(jobs[1]) == []
+    assert waits.ended(jobs[0], well=True) == [Turn(jobs[2])]
+    assert waits.release(jobs[1]) == []
+    assert waits.ended(jobs[2], well=True) == [Turn(jobs[1])]
+
+
 def test_after_a_restart_who_went_has_gone_and_who_waited_waits() -> None:
     waits = Waits()
     jobs = [JobId(f"1_{index}") for index in range(4)]

@@ -20,6 +20,8 @@ from noljima.service.ledger import Ledger
 from noljima.service.office import Build, Header
 from noljima.service.past import read_past
 from noljima.store import resuming
+from noljima.store.faults import Fault, StateError
+from noljima.store.folder import folder_of
 from noljima.store.reading import Reader
 from noljima.store.resuming import Unresumed
 from noljima.store.state import State
@@ -48,10 +50,23 @@ def open_state(
     """
     fresh = new or not root.exists()
     os.umask(0o077)
-    state = State.create(root, wanted(None)) if fresh else State.open(root)
+    state = State.create(root, wanted(None)) if fresh else _opened(root)
     if os.geteuid() == 0:
         root.chmod(_PASSABLE)
     return state, fresh
+
+
+def _opened(root: Path) -> State:
+    try:
+        return State.open(root)
+    except StateError as error:
+        folder = folder_of(root)
+        if error.fault is Fault.MISSING and not (
+            folder.database.exists() or folder.anchor.exists()
+        ):
+            advice = "if it is the right one, --new begins a state in it"
+            raise StateError(error.fault, root, "holds no state", advice) from None
+        raise
 
 
 def engine_of(state: State, wanted: Header, build: Build, node: Callable[[], Node]) -> Found:

@@ -36,18 +36,26 @@ class _Gate:
         self.place = {job: place for place, job in enumerate(jobs)}
         self.waiting: set[JobId] = set()
         self.going: set[JobId] = set()
-        # Those that wait for nothing but the gate; some may have left meanwhile.
-        self._ready: list[tuple[int, JobId]] = []
+        # Those that wait for nothing but the gate, and their line, which some may have left.
+        self._ready: set[JobId] = set()
+        self._line: list[tuple[int, JobId]] = []
 
     def line_up(self, job: JobId) -> None:
         """Let a job wait for the gate alone."""
-        heapq.heappush(self._ready, (self.place[job], job))
+        self._ready.add(job)
+        heapq.heappush(self._line, (self.place[job], job))
+
+    def step_out(self, job: JobId) -> None:
+        """Let a job wait for more than the gate, or not at all any more."""
+        self._ready.discard(job)
+        self.going.discard(job)
 
     def next(self) -> JobId | None:
         """Let the first through that may go; None where nobody may."""
-        while self._ready and len(self.going) < self.at_most:
-            _, job = heapq.heappop(self._ready)
-            if job in self.waiting:
+        while self._line and len(self.going) < self.at_most:
+            _, job = heapq.heappop(self._line)
+            if job in self._ready:
+                self._ready.discard(job)
                 self.waiting.discard(job)
                 self.going.add(job)
                 return job
@@ -154,8 +162,8 @@ class Waits:
         self._held.add(job)
         base = naming.base_of(job)
         gate = self._gates.get(base)
-        if gate is not None and job in gate.going:
-            gate.going.discard(job)
+        if gate is not None:
+            gate.step_out(job)
             gate.waiting.add(job)
         return self._open(base)
 
@@ -172,7 +180,7 @@ class Waits:
         turns = self._told(job, well=well)
         gate = self._gates.get(base)
         if gate is not None:
-            gate.going.discard(job)
+            gate.step_out(job)
             gate.waiting.discard(job)
             turns += self._open(base)
         tally = self._tallies.get(base)

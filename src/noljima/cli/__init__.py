@@ -48,8 +48,9 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 EPILOG: Final = """\
-Exit codes: 0 done; 1 a broken invariant, or a replay that differs; 2 bad input, told in one line;
-130 interrupted. Tables and JSON go to standard output, all else to standard error.
+Exit codes: 0 done; 1 a broken invariant, a replay that differs, or a job that failed; 2 bad input,
+told in one line; 3 no such job; 4 not yours; 5 no scheduler; 6 not now; 130 interrupted. Tables
+and JSON go to standard output, all else to standard error.
 """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -14,11 +14,12 @@ from noljima.model.resources import GPU, JobId, Resources, gang_of
 from noljima.prediction.history import History, Similar
 from noljima.prediction.residual import quantile_s
 from noljima.report import wording
+from noljima.submission.naming import name_of
+
+__all__ = ["LEVELS", "Past", "as_json", "as_text", "job_of", "lines", "name_of", "read", "told"]
 
 LEVELS: Final = (0.10, 0.50, 0.90)
 _NEWEST: Final = 5
-_INTERPRETERS: Final = ("python", "torchrun", "accelerate", "deepspeed", "mpirun", "srun", "env")
-_NAME_MAX: Final = 256
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,15 +36,6 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 def read(path: Path) -> History:
     """Read a history that `noljima simulate --history-out` has written."""
     return History.load(path.read_bytes())
-
-
-def name_of(command: Sequence[str]) -> str:
-    """Name a command by what it runs: its script, or else its program."""
-    words = [word for word in command if not word.startswith("-") and "=" not in word]
-    scripts = [word for word in words if PurePosixPath(word).suffix in {".py", ".sh"}]
-    programs = [word for word in words if not PurePosixPath(word).name.startswith(_INTERPRETERS)]
-    chosen = [*scripts, *programs, *words, *command]
-    return PurePosixPath(chosen[0]).name[:_NAME_MAX]
 
 
 def job_of(name: str, user: str, gpus: int, limit_s: float | None) -> Job:

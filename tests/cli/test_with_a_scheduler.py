@@ -9,17 +9,34 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import takewhile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 SECONDS_MAX = 60
 Say = Callable[..., subprocess.CompletedProcess[str]]
+_BECOME_A_STRANGER = """
+import os, sys
+from noljima import cli
+from noljima.cli import logs, orders, queue, submit, why
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+cli.main(sys.argv[1:])
+"""
+_STRANGER = [sys.executable, "-c", _BECOME_A_STRANGER]
 
 
 @pytest.fixture(scope="module")
-def say(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Say]:
+def say() -> Iterator[Say]:
     """Run a scheduler, and say commands to it as a shell does."""
-    folder = tmp_path_factory.mktemp("real")
+    with TemporaryDirectory() as name:
+        # Others have to come to its socket: a folder of pytest's own lets nobody in.
+        Path(name).chmod(0o711)
+        yield from _said_to_a_scheduler(Path(name))
+
+
+def _said_to_a_scheduler(folder: Path) -> Iterator[Say]:
     environment = {**os.environ, "NOLJIMA_STATE": str(folder / "state")}
     program = [sys.executable, "-u", "-m", "noljima"]
     scheduler = subprocess.Popen(  # noqa: S603 - our own
@@ -31,8 +48,8 @@ def say(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Say]:
         text=True,
     )
 
-    def said(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [*program, *map(str, arguments)]
+    def said(*arguments: object, stranger: bool = False) -> subprocess.CompletedProcess[str]:
+        command = [*(_STRANGER if stranger else program), *map(str, arguments)]
         return subprocess.run(  # noqa: S603 - our own
             command,
             cwd=folder,
@@ -125,3 +142,16 @@ def test_an_array_runs_each_of_its_indices(say: Say) -> None:
 def test_a_plan_and_a_timeline_come_from_the_real_one(say: Say) -> None:
     assert "starts  at once" in say("submit", "--dry-run", "-g", 1, "--", "true").stdout
     assert "GPU 7" in say("gantt").stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_stranger_may_look_and_may_not_touch(say: Say) -> None:
+    job = say("submit", "-y", "-o", "name", "--", "sleep", 600).stdout.strip()
+    refused = ["stop", "hold", "release", "logs"]
+    told = {verb: say(verb, job, stranger=True) for verb in refused}
+
+    assert say("queue", job, stranger=True).returncode == 0
+    assert {verb: done.returncode for verb, done in told.items()} == dict.fromkeys(refused, 4)
+    assert say("drain", 1, stranger=True).returncode == 4
+    assert say("down", stranger=True).returncode == 4
+    assert say("stop", job, "--kill").returncode == 0

@@ -118,6 +118,7 @@ OPTIONS: list[tuple[str, object, str]] = [
     ("array", "1,1", "--array: '1,1' names an index twice"),
     ("array", "0-5,3", "names an index twice"),
     ("array", "0-10000", "--array: '0-10000' has more than 10,000 elements"),
+    ("array", "0-5999,6000-11999", "has more than 10,000 elements"),
     ("array", "0-999999999", "has an index above 1,000,000"),
     ("array", "2000000", "has an index above 1,000,000"),
     ("array", "-5", "--array: '-5' is no array"),

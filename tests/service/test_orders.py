@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -36,6 +37,7 @@ from noljima.control.messages import (
     WhatIf,
     Why,
 )
+from noljima.model.job import Priority
 from noljima.submission.nouns import After, When
 from noljima.testing.premises import Premises
 
@@ -331,10 +333,20 @@ def test_others_see_the_queue_and_change_only_what_is_theirs(premises: Premises)
     stopped = asked_as(NOBODY, lambda: client.ask(End(jobs=(blocker,))))
     read = asked_as(NOBODY, lambda: list(client.stream(Logs(job=blocker))))
     drained = asked_as(NOBODY, lambda: client.ask(Drain(gpus=(0,))))
+    many = shell("true", array=tuple(range(10_000)), array_at_most=1)
+    large = shell("true", log_bytes=1 << 31)
+    urgent = shell("true", priority=Priority.URGENT)
+    refused = [
+        asked_as(NOBODY, partial(client.ask, Submit(submissions=given)))
+        for given in ((many, many, many), (large,), (urgent,))
+    ]
     done(premises, End(jobs=(blocker,)))
     premises.until_ended("2")
     output = asked_as(NOBODY, lambda: list(client.stream(Logs(job="2"))))
 
+    assert "20,000 is the most" in refused[0]
+    assert "the most for who is no operator" in refused[1]
+    assert "'urgent' is for operators" in refused[2]
     assert "operator=False" in welcome
     assert "user='nobody'" in handed
     assert f"job='{blocker}'" in seen

@@ -27,6 +27,10 @@ from noljima.submission.nouns import After, Submission, When
 
 JOBS_MAX: Final = 100_000
 """So many jobs may wait and run at a time."""
+JOBS_EACH_MAX: Final = 20_000
+"""And of them so many of one user who is no operator, so that there is room for the others."""
+LOG_BYTES_MAX: Final = 1 << 30
+"""Of each worker's log, where its owner is no operator: it is kept on the scheduler's disk."""
 PENDING_BYTES_MAX: Final = 64 << 20
 """What is on its way to the disk may not be more: a row of the journal has its limit, too."""
 KEY_MAX: Final = 200
@@ -51,7 +55,7 @@ class Door:
             return self._accepted(again)
         # 2. What cannot be is refused before anything has happened.
         self.look_at(asker, question.submissions)
-        self._look_at_room(question.submissions)
+        self._look_at_room(asker, question.submissions)
         # 3. It has its names from here on.
         admission = self._admit(asker, question.submissions, key)
         size_bytes = admission.size_bytes
@@ -102,6 +106,9 @@ class Door:
         queues = [queue.name for queue in self._office.settings.engine.queues]
         if given.queue and queues and given.queue not in queues:
             raise InvalidFieldError("queue", given.queue, f"is not one of {', '.join(queues)}")
+        if given.log_bytes > LOG_BYTES_MAX and not asker.operator:
+            limit = f"is more than {LOG_BYTES_MAX:,}, the most for who is no operator"
+            raise InvalidFieldError("log_bytes", given.log_bytes, limit)
         chosen("notify", given.notify)
         for after in given.after:
             self._look_at_wait(after)
@@ -112,7 +119,7 @@ class Door:
             how = "succeeded" if well else "failed"
             raise InvalidFieldError("after", after.job, f"has {how} already, and not otherwise")
 
-    def _look_at_room(self, submissions: Iterable[Submission]) -> None:
+    def _look_at_room(self, asker: Asker, submissions: Iterable[Submission]) -> None:
         office = self._office
         refusal = office.closing or office.ledger.full or office.state.refusal()
         if refusal:
@@ -124,8 +131,18 @@ class Door:
         if count + known > JOBS_MAX:
             words = f"{known:,} jobs wait or run, and {JOBS_MAX:,} is the most"
             raise RefusalError(Why.BUSY, words)
+        if not asker.operator and count + known > JOBS_EACH_MAX:
+            self._look_at_own(asker, count)
         if self._pending_bytes > PENDING_BYTES_MAX:
             raise RefusalError(Why.BUSY, "too much is being handed in at once; try again")
+
+    def _look_at_own(self, asker: Asker, count: int) -> None:
+        """Refuse what is more than one user may have; asked only where that could be."""
+        tickets = self._office.engine.tickets.values()
+        own = sum(ticket.job.user == asker.user for ticket in tickets)
+        if own + count > JOBS_EACH_MAX:
+            words = f"{own:,} of your jobs wait or run, and {JOBS_EACH_MAX:,} is the most"
+            raise RefusalError(Why.BUSY, words)
 
     # --- Taking ---
 

@@ -84,6 +84,13 @@ def test_why_tells_of_jobs_that_run_have_ended_and_are_held(
     assert noljima("why", "1").stdout == f"{words}\n"
 
 
+def test_what_the_reason_has_said_is_not_said_again(noljima: Run, desk: OpenDesk) -> None:
+    row = JobRow(job="1", state="infeasible", submitted_s=0, words="needs 9 GPUs")
+    desk({Show: Detail(now_s=NOW_S, row=row, reason="Infeasible: needs 9 GPUs; there are 8")})
+
+    assert noljima("why", "1").stdout.count("needs 9 GPUs") == 1
+
+
 def test_show_tells_everything_that_is_known(noljima: Run, desk: OpenDesk) -> None:
     desk({Show: DETAIL})
     lines = dict(

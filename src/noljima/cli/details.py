@@ -18,11 +18,11 @@ def sentences(detail: Detail) -> Iterator[str]:
     """Tell of a job in sentences: where it stands, when it starts, and why not sooner."""
     row, now_s = detail.row, detail.now_s
     yield harmless(f"Job {_called(row)} is {_stands(row, now_s)}.")
-    for line in (detail.reason or row.reason).splitlines():
-        yield harmless(line)
+    reason = detail.reason or row.reason
+    yield from map(harmless, reason.splitlines())
     if row.after:
         yield harmless(f"It waits for the end of {listed(row.after)}.")
-    if row.words:
+    if row.words not in reason:
         yield harmless(row.words)
     for evidence in detail.evidence:
         yield harmless(f"Seen: {evidence}")

@@ -63,7 +63,7 @@ def size_bytes(field: str, raw: object, *, low: int = 0, high: int) -> int:
         raise InvalidFieldError(field, raw, "has no unit: write it as in 512M or 16G")
     if found is None:
         raise InvalidFieldError(field, raw, "is no size such as 512M, 16G or 1.5T")
-    size = -int(-Decimal(found[1]) * (1 << _SHIFTS[found[2].upper()]) // 1)
+    size = int(Decimal(found[1]) * (1 << _SHIFTS[found[2].upper()]))
     if size > high:
         raise InvalidFieldError(field, raw, f"is more than {high // _MIB:,} MiB")
     if size < low:

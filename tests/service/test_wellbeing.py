@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -10,9 +11,12 @@ from typing import cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from noljima.drivers.local.endings import Ending
+from noljima.drivers.local.folders import Folders
 from noljima.drivers.local.gpus import GpuReading
+from noljima.health import sentences
 from noljima.health.facts import Trouble
 from noljima.health.findings import (
     Act,
@@ -26,18 +30,21 @@ from noljima.health.findings import (
     Verdict,
 )
 from noljima.model.bounds import InvalidFieldError
+from noljima.model.events import Started
 from noljima.model.resources import JobId, NodeId
 from noljima.notify.message import Message, decoded
-from noljima.service import shelves, symptoms
+from noljima.service import shelves, symptoms, whereabouts
 from noljima.service.office import Office
 from noljima.service.overhearing import Overhearing, troubles_in
 from noljima.service.past import NO_PAST, Past
-from noljima.service.remedies import Remedies
+from noljima.service.remedies import ASKED, Remedies
 from noljima.service.settings import read_file, settings_of
 from noljima.service.symptoms import Meters
 from noljima.store.records import JobRecord
 from noljima.store.state import State
 from noljima.store.writes import PutItem, Write
+from noljima.testing.premises import premises
+from noljima.testing.workshop import Workshop, until
 
 J = JobId("1")
 
@@ -155,6 +162,7 @@ class Ward:
             keep_evidence=self._keep,
         )
         driver = SimpleNamespace(
+            folders=Folders(state.folder.root),
             end=lambda *words: self.done.append(words),
             drain=lambda gpu, words: self.done.append(("drain", str(gpu), words)),
         )
@@ -226,6 +234,48 @@ def test_a_job_is_ended_with_its_reason_on_the_disk_and_the_budget_outlives_us(
     assert ward.ledger.ended_by_health == {J: "it seems to be stuck"}
     assert before == [("kim", 1000.0)]
     assert long_after == []
+
+
+def test_what_is_said_of_a_stuck_job_is_what_is_done(tmp_path: Path) -> None:
+    acts = (Act.NOTIFY, Act.DUMP_STACKS, Act.ASK_CHECKPOINT)
+    said = sentences.verdict(Rung.STALLED, Rung.OK, (), acts, 600.0, "")
+    with State.create(tmp_path / "state", {}) as state:
+        ward = Ward(state)
+        ward.act(replace(verdict(Rung.STALLED, *acts), words=said))
+        ward.reader.close()
+
+    assert ASKED in said
+    assert "asked to save" not in ward.verdicts[J]
+    assert "Where its processes wait is written down" in ward.verdicts[J]
+
+
+def test_where_the_processes_of_a_run_wait_is_told(workshop: Workshop) -> None:
+    start = workshop.shell("sleep 1000 & sleep 1000")
+
+    async def looked_at() -> str:
+        async with workshop.driver() as driver:
+            await driver.do(0.0, [start])
+            await workshop.until(driver, Started)
+            # The shell tells nobody when its children are there.
+            await until(lambda: "sleep" in whereabouts.of_run(workshop.folder()))
+            words = whereabouts.of_run(workshop.folder())
+            driver.end(JobId("job"), "kill", "it is over")
+            await workshop.end(driver)
+            return words
+
+    words = asyncio.run(looked_at())
+
+    assert words.startswith("its processes: ")
+    assert " sh S" in words
+    assert whereabouts.of_run(workshop.folder()) == ""
+
+
+@pytest.fixture
+def workshop() -> Iterator[Workshop]:
+    with premises() as given:
+        made = Workshop(given.state, cgroups=True)
+        yield made
+        assert made.left() == []
 
 
 def test_what_a_guard_holds_back_is_shown_and_not_done(tmp_path: Path) -> None:

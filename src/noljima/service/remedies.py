@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from noljima.health.findings import (
     ENDS,
@@ -25,7 +26,7 @@ from noljima.health.findings import (
 )
 from noljima.model.resources import JobId
 from noljima.notify.kinds import Kind
-from noljima.service import naming, shelves
+from noljima.service import naming, shelves, whereabouts
 from noljima.service.office import Office
 from noljima.service.tidings import notice
 from noljima.store.faults import StateError
@@ -33,6 +34,10 @@ from noljima.store.records import JobRecord
 from noljima.store.writes import PutItem, Write
 
 ENDS_KEY: Final = "ends"
+ASKED: Final = "Its stacks are written down and it is asked to save its state"
+NOTED: Final = "Where its processes wait is written down"
+"""What is done here of what health asks for. A job is not asked to save its state before it is told
+to go: one that answers by ending with 0, as it may, would be taken for one that is done."""
 _HOUR_S: Final = 3600.0
 
 
@@ -73,6 +78,7 @@ class Remedies:
                 self._warn(finding)
 
     async def _verdict(self, verdict: Verdict) -> None:
+        verdict = replace(verdict, words=verdict.words.replace(ASKED, NOTED))
         office, job = self._office, verdict.job
         if verdict.rung is Rung.OK:
             office.verdicts.pop(job, None)
@@ -92,6 +98,11 @@ class Remedies:
     def _writes(self, verdict: Verdict, record: JobRecord) -> Iterator[Write]:
         ledger, job = self._office.ledger, verdict.job
         yield ledger.keep_evidence(job, f"{verdict.rung}: {verdict.words}")
+        if Act.DUMP_STACKS in verdict.acts:
+            folder = self._office.driver.folders.of(job, verdict.attempt)
+            places = whereabouts.of_run(folder)
+            if places:
+                yield ledger.keep_evidence(job, places)
         if Act.NOTIFY in verdict.acts:
             handed = ledger.handed.get(naming.base_of(job))
             more = {"why": verdict.words, "attempt": verdict.attempt}

@@ -181,6 +181,7 @@ def workstation(settings: DaemonSettings, say: Callable[[str], None]) -> None:
     serve(settings, gpus, Composition(wanted=partial(_wanted, settings), build=_built), say)
 
 
+_GANGLESS: Final = "pod-by-pod"
 SAVED_ESTIMATES: Final = ("history", "last-two", "limit")
 """Sources that a workstation's engine may have: those that are kept with it and replay alike."""
 
@@ -201,11 +202,16 @@ def _wanted(settings: DaemonSettings, before: Mapping[str, object] | None) -> di
     )
     policy_of(spec.policy, spec.settings)
     found: dict[str, object] = msgspec.to_builtins(spec)
+    _spec_of(found)
     return found
 
 
 def _spec_of(header: Mapping[str, object]) -> EngineSpec:
-    return msgspec.convert(dict(header), EngineSpec)
+    spec = msgspec.convert(dict(header), EngineSpec)
+    if spec.policy == _GANGLESS:
+        limit = "is there to be compared with: it starts gangs by halves"
+        raise InvalidFieldError("policy", spec.policy, limit)
+    return spec
 
 
 def _built(header: Mapping[str, object]) -> Engine:

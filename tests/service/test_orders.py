@@ -234,6 +234,10 @@ def test_what_if_compares_with_how_it_is(premises: Premises) -> None:
     assert other.change == "policy easy"
     with pytest.raises(RefusedError, match="changes nothing"):
         premises.client.ask(WhatIf())
+    for policy, words in {"best": "is not one of fair", "pod-by-pod": "by halves"}.items():
+        with pytest.raises(RefusedError, match=words) as caught:
+            premises.client.ask(WhatIf(policy=policy))
+        assert caught.value.why is Why.BAD
 
 
 def test_a_drained_gpu_takes_nothing_new_also_after_a_restart(premises: Premises) -> None:

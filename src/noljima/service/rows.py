@@ -10,7 +10,7 @@ from noljima.model.estimate import Estimate
 from noljima.model.lifecycle import State
 from noljima.model.reasons import Basis, Code, Reason
 from noljima.model.reasons import sentence as sentence_of
-from noljima.model.resources import GPU, JobId
+from noljima.model.resources import JobId
 from noljima.policy.ticket import NEVER_S, Ticket
 from noljima.service import shelves
 from noljima.service.office import Office
@@ -204,8 +204,3 @@ def of_record(record: JobRecord, past: Past) -> JobRow:
 
 def _quantiles(estimate: Estimate) -> tuple[float, float, float]:
     return (float(estimate.q50_s), float(estimate.q80_s), float(estimate.q95_s))
-
-
-def gpus_in_words(milli: int) -> str:
-    """Write an amount of GPUs."""
-    return f"{milli / GPU:g} GPU" + ("" if milli == GPU else "s")

@@ -28,7 +28,7 @@ from noljima.drivers.local.machine import node_of
 from noljima.drivers.local.spec import RunSpec
 from noljima.model.amounts import several
 from noljima.model.lifecycle import State as Stand
-from noljima.model.resources import JobId
+from noljima.model.resources import JobId, NodeId
 from noljima.notify.channel import Channel
 from noljima.prediction.sources import describe
 from noljima.runtime.loop import run
@@ -111,9 +111,7 @@ class Scheduler:
             if fresh:
                 await state.write(PutItem(shelves.SERVICE, shelves.NODE, name.encode()))
             # 2. The machine, with what runs on it already.
-            local = LocalSettings(state=state.folder.root, node=name)
-            clock = Clock(engine.state.now_s)
-            driver = ProcessDriver(local, self._spec, gpus, clock=clock, facts=self._heard)
+            driver = self._driver(state, name, gpus, engine.state.now_s)
             telling = Telling(engine, describe(str(header["estimates"])))
             self._ledger = Ledger(state, engine, telling, driver.happened)
             office = Office(
@@ -127,10 +125,16 @@ class Scheduler:
                 gpus=gpus.found(),
                 ledger=self._ledger,
                 telling=telling,
-                began_s=clock.now_s(),
+                began_s=driver.clock.now_s(),
             )
             self._wellbeing = Wellbeing(office)
             await self._on(office)
+
+    def _driver(self, state: State, node: NodeId, gpus: Gpus, since_s: float) -> ProcessDriver:
+        """Make the driver, whose time goes on from the last that was written down."""
+        local = LocalSettings(state=state.folder.root, node=node)
+        clock = Clock(since_s)
+        return ProcessDriver(local, self._spec, gpus, clock=clock, facts=self._heard)
 
     async def _on(self, office: Office) -> None:
         """Take over what the last scheduler left, and go on until the end."""

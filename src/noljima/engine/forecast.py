@@ -8,7 +8,7 @@ counted, so that a line of ten thousand takes milliseconds on a large cluster to
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from noljima.model.placements import IN_POOL, Placement
@@ -73,15 +73,30 @@ class Forecast:
                 self._free_milli = self._space.gpu_milli_free
 
 
+def believed_s(ticket: Ticket) -> float:
+    """Say how long a job is believed to run."""
+    return ticket.fill_s
+
+
+def limit_s(ticket: Ticket) -> float:
+    """Say how long a job runs at the most; infinite where nobody has said."""
+    limit = ticket.job.limit_s
+    return NEVER_S if limit is None else limit
+
+
 def strict_starts(
-    shadow: Shadow, tickets: Iterable[Ticket], now_s: float
+    shadow: Shadow,
+    tickets: Iterable[Ticket],
+    now_s: float,
+    lasting_s: Callable[[Ticket], float] = believed_s,
 ) -> Iterator[tuple[Ticket, float]]:
     """Play the strict queue forward: jobs and when it starts them, in its order.
 
-    Of a job that has ended in reality its run time is known, of the others it is believed.
+    Of a job that has ended in reality its run time is known, of the others `lasting_s` says it.
+    Shorter runs start nobody later there: with limits that are enforced, the times are the latest.
     """
     held = shadow.held
-    running = [(t.due_s + t.fill_s, t) for t in tickets if t.due_s < NEVER_S]
+    running = [(t.due_s + lasting_s(t), t) for t in tickets if t.due_s < NEVER_S]
     ends = [
         (end_s, ticket.demand, held[ticket.job.id])
         for end_s, ticket in [*shadow.ends(), *running]
@@ -89,5 +104,5 @@ def strict_starts(
     ]
     forecast = Forecast(now_s, shadow.space, ends)
     for ticket in shadow.waiting():
-        run_s = min(ticket.run_s, ticket.fill_s)
+        run_s = min(ticket.run_s, lasting_s(ticket))
         yield ticket, forecast.start(ticket.demand, run_s)

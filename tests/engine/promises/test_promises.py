@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noljima.app import EngineSpec, build_engine
+from noljima.app import EngineSpec, build_engine, pool_nodes
 from noljima.engine import Engine
 from noljima.engine.promises import Promises, Settled
 from noljima.model.commands import Command, Start
-from noljima.model.events import Event
+from noljima.model.events import Event, NodeSeen, Submitted
+from noljima.model.job import Job
 from noljima.model.lifecycle import State
-from noljima.model.resources import JobId
+from noljima.model.resources import GPU, JobId, Resources, gang_of
 from noljima.policy.presets import NAMES
 from noljima.runtime import snapshot
 from noljima.testing.draws import Evictable, Shape, draw
@@ -231,3 +232,31 @@ def test_a_restored_engine_goes_on_with_the_same_promises(
     assert copy.promises is not None
     assert engine.promises is not None
     assert copy.promises.take_settled() == engine.promises.take_settled()
+
+
+def test_a_promise_is_no_later_than_what_limits_and_the_strict_queue_allow() -> None:
+    # Nobody has ended yet, so that nothing is known but the limits.
+    engine = build_engine(EngineSpec(policy="fair", estimates="history", promises=True))
+    engine.handle(NodeSeen(at_s=0.0, node=pool_nodes(2)[0]))
+    for name, gpus, limit_s in (("a", 2, 600.0), ("b", 1, 300.0), ("c", 2, None), ("d", 1, 60.0)):
+        gang = gang_of(1, Resources(gpu_milli=gpus * GPU))
+        engine.handle(Submitted(at_s=0.0, job=Job(id=JobId(name), gang=gang, limit_s=limit_s)))
+    assert engine.promises is not None
+    by_s = {name: promise.by_s for name in "bcd" if (promise := engine.promises.of(JobId(name)))}
+
+    assert by_s["b"] == 660.0
+    assert by_s["c"] == 960.0
+    assert by_s["d"] > 3600.0
+
+
+def test_a_limit_on_nobody_ahead_promises_nothing_more() -> None:
+    engine = build_engine(EngineSpec(policy="fair", estimates="history", promises=True))
+    engine.handle(NodeSeen(at_s=0.0, node=pool_nodes(1)[0]))
+    for name, limit_s in (("a", None), ("b", 300.0)):
+        gang = gang_of(1, Resources(gpu_milli=GPU))
+        engine.handle(Submitted(at_s=0.0, job=Job(id=JobId(name), gang=gang, limit_s=limit_s)))
+    assert engine.promises is not None
+    promise = engine.promises.of(JobId("b"))
+
+    assert promise is not None
+    assert promise.by_s > 3600.0

@@ -27,6 +27,7 @@ from noljima.control.messages import (
     Nodes,
     Refused,
     Restore,
+    Submit,
     Welcome,
     Why,
 )
@@ -246,6 +247,20 @@ def test_sixty_that_hang_keep_nobody_waiting(serve: Serve) -> None:
     assert isinstance(Client(running.path).ask(Hello()), Welcome)
     for connection in hanging:
         connection.close()
+
+
+def test_who_asks_much_is_made_to_wait_and_who_hands_in_is_not(serve: Serve) -> None:
+    resting = Limits(at_once_each=1, rest=1e9, rest_s_max=0.3)
+    client = Client(serve(resting).path)
+    client.ask(Hello())
+    began_s = time.monotonic()
+    client.ask(Submit(submissions=()))
+    handed_in_s = time.monotonic() - began_s
+    client.ask(Hello())
+    asked_s = time.monotonic() - began_s
+
+    assert handed_in_s < asked_s
+    assert asked_s > 0.2
 
 
 @settings(max_examples=30)

@@ -12,10 +12,10 @@ import contextlib
 import os
 import socket
 import sys
+import time
 import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -65,8 +65,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Of all users together."""
     connections_each: int = 64
     """Of one user."""
-    at_once_each: int = 4
+    at_once_each: int = 2
     """So many questions of one user are worked on at a time; the others wait."""
+    rest: float = 5.0
+    """And so many times as long as one took, nothing of that user takes its place."""
+    rest_s_max: float = 1.0
 
 
 STANDARD: Final = Limits()
@@ -183,9 +186,8 @@ class Server:
     async def _answer(self, asker: Asker, question: Asked, writer: asyncio.StreamWriter) -> None:
         try:
             answers = aiter(self._host.answers(asker, question))
-            turn = self._turn(asker, question)
             while True:
-                async with turn:
+                async with self._turn(asker, question):
                     answer = await anext(answers, None)
                 if answer is None:
                     return
@@ -197,15 +199,25 @@ class Server:
             words = f"the scheduler has a fault: {type(error).__name__}: {error}"
             raise RefusalError(Why.FAULT, words) from None
 
-    def _turn(self, asker: Asker, question: Asked) -> AbstractAsyncContextManager[None]:
-        """Return what a user's questions wait for, so that they do not keep others waiting.
+    @contextlib.asynccontextmanager
+    async def _turn(self, asker: Asker, question: Asked) -> AsyncIterator[None]:
+        """Let a user's questions take their turn, and leave most of the time to others.
 
         Those that wait themselves most of the time, for the disk or for news, need no turn.
         """
         waits = isinstance(question, Logs | Watch)
         if waits or (isinstance(question, Submit) and not question.dry_run):
-            return contextlib.nullcontext()
-        return self._turns.setdefault(asker.uid, asyncio.Semaphore(self._limits.at_once_each))
+            yield
+            return
+        limits = self._limits
+        turns = self._turns.setdefault(asker.uid, asyncio.Semaphore(limits.at_once_each))
+        await turns.acquire()
+        began_s = time.monotonic()
+        try:
+            yield
+        finally:
+            rest_s = min(limits.rest * (time.monotonic() - began_s), limits.rest_s_max)
+            asyncio.get_running_loop().call_later(rest_s, turns.release)
 
     async def _until_gone(
         self, answering: Coroutine[None, None, None], reader: asyncio.StreamReader

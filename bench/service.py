@@ -107,7 +107,11 @@ def _starts(made: Premises, when: str, times: int) -> None:
 
 def _questions(made: Premises) -> None:
     """Time to list everything, reasons included."""
-    found = [_timed(made.rows) for _ in range(10)]
+    found: list[float] = []
+    for _ in range(10):
+        # Who asks without a pause is made to wait; that is not what is measured here.
+        time.sleep(0.5)
+        found.append(_timed(made.rows))
     _say("list all jobs with their reasons", _spread(found))
 
 

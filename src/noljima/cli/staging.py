@@ -17,6 +17,7 @@ from noljima.demo.ending import Told
 from noljima.demo.play import GPUS
 from noljima.demo.running import Play, UnendedError, performed
 from noljima.demo.stage import StageError
+from noljima.model.amounts import several
 
 _WIDTH: Final = 110
 
@@ -58,7 +59,7 @@ def _tell(console: Console, told: Sequence[Told], playing: Play) -> None:
         row = each.row
         by_s = playing.promised_s.get(row.job)
         begin_s = row.submitted_s - each.handed_s
-        evicted = f", evicted {row.evictions} times" if row.evictions else ""
+        evicted = f", evicted {several(row.evictions, 'time')}" if row.evictions else ""
         table.add_row(
             row.job,
             row.name,

@@ -250,7 +250,9 @@ class Explainer:
     def _promised(self, ticket: Ticket) -> dict[str, float]:
         promises = self._books.promises
         promise = None if promises is None else promises.of(ticket.job.id)
-        return {} if promise is None else {"about_s": promise.about_s, "by_s": promise.by_s}
+        if promise is None or promise.told_by_s is None:
+            return {}
+        return {"about_s": promise.about_s, "by_s": promise.told_by_s}
 
     def _timed(self, reason: Reason, ticket: Ticket, place: Place) -> Reason:
         """Add when the job is expected to start, and when the strict queue would start it."""

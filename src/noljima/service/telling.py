@@ -36,7 +36,7 @@ class Telling:
         """Return when a waiting job starts in the middle case, and by when it is promised to."""
         promises = self._engine.promises
         promise = None if promises is None else promises.of(job)
-        return (None, None) if promise is None else (promise.about_s, promise.by_s)
+        return (None, None) if promise is None else (promise.about_s, promise.told_by_s)
 
     def _told(self, job: JobId) -> Told:
         about_s, by_s = self.of(job)

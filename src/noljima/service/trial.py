@@ -160,7 +160,7 @@ def _plan(
     return replace(
         plan,
         about_s=reason.expected_s if promise is None else promise.about_s,
-        by_s=None if promise is None else promise.by_s,
+        by_s=None if promise is None else promise.told_by_s,
         reserved=reason.basis is Basis.RESERVED,
         reason=f"{reason.code}: {words}",
         advice=(advice,) if advice else (),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from noljima.app import EngineSpec, build_engine, pool_nodes
 from noljima.engine import Engine
-from noljima.engine.promises import Promises, Settled
+from noljima.engine.promises import Promise, Promises, Settled
 from noljima.model.commands import Command, Start
 from noljima.model.events import Event, NodeSeen, Submitted
 from noljima.model.job import Job
@@ -260,3 +260,10 @@ def test_a_limit_on_nobody_ahead_promises_nothing_more() -> None:
 
     assert promise is not None
     assert promise.by_s > 3600.0
+
+
+def test_what_only_says_that_nobody_knows_is_not_told_as_a_promise() -> None:
+    by_s = (3600.0, 299 * 86400.0, 366 * 86400.0)
+    told = [Promise(JobId("a"), 0.0, each, 0.0, 1.0).told_by_s for each in by_s]
+
+    assert told == [*by_s[:2], None]

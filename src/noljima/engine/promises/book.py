@@ -27,6 +27,8 @@ _SOONEST_S: Final = 10.0
 """No promise is for sooner than this."""
 _LOG_LATEST: Final = math.log(366 * 86400.0)
 """And none for later than a year."""
+_TOLD_MAX_S: Final = 300 * 86400.0
+"""A promise for later than this only says that nobody knows."""
 _WORTH: Final = 0.7
 _WORTH_S: Final = 60.0
 """A promise moves only if the time left to it shrinks to this share, and by at least so much."""
@@ -102,6 +104,11 @@ class Promise:
         self.weight = weight
         """What is learned from it counts this much."""
         self.readings: list[Reading] = []
+
+    @property
+    def told_by_s(self) -> float | None:
+        """By when it starts, as its owner is told; None where that is nothing to plan by."""
+        return self.by_s if self.by_s - self.made_s < _TOLD_MAX_S else None
 
 
 class PromiseBook:

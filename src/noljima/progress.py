@@ -30,7 +30,8 @@ def report(
     """Say that `step` of `total` steps are done; return whether it was written.
 
     With `epoch`, which counts from 1, and `epochs`, steps are counted within the epoch, else over
-    the whole job. `phase` is "train", "evaluate" or "checkpoint".
+    the whole job. `phase` is "train", or a word for what the steps wait for: "evaluate",
+    "checkpoint", "download".
     """
     global _told_s, _told_phase
     path = os.environ.get(VARIABLE)

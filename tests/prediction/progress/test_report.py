@@ -29,6 +29,24 @@ def test_a_report_says_step_and_total_epoch_and_phase() -> None:
     assert told.fraction == pytest.approx(0.112)
 
 
+@pytest.mark.parametrize(
+    ("word", "phase"),
+    [
+        ("", Phase.TRAIN),
+        ("Training", Phase.TRAIN),
+        ("checkpoint", Phase.CHECKPOINT),
+        ("download", Phase.EVALUATE),
+        ("waiting for data", Phase.EVALUATE),
+    ],
+)
+def test_a_phase_in_a_word_of_its_own_is_something_that_the_steps_wait_for(
+    word: str, phase: Phase
+) -> None:
+    told = report.parse(f'{{"step": 3, "phase": "{word}"}}')
+
+    assert (told.step, told.phase) == (3.0, phase)
+
+
 def test_without_epochs_steps_are_of_the_whole_job() -> None:
     told = report.parse(b'{"step": 3, "total": 4}')
 
@@ -71,7 +89,8 @@ def test_a_loss_that_is_no_number_is_told_as_a_word(word: str, loss: float) -> N
         '{"step": 1, "total": NaN}',
         '{"step": 1, "epoch": -1}',
         '{"step": 1, "epochs": 3}',
-        '{"step": 1, "phase": "lunch"}',
+        '{"step": 1, "phase": 3}',
+        '{"step": 1, "phase": "' + "x" * 65 + '"}',
         '{"step": 1, "loss": NaN}',
         '{"step": 1, "loss": "low"}',
         '{"step": 1, "step_s": -1}',

@@ -19,6 +19,8 @@ TAIL_BYTES_MAX: Final = 65_536
 """How much of the end of a file is looked at: a job may add lines instead of replacing one."""
 _EPOCHS_MAX: Final = 1e9
 _UNIT_MAX: Final = 32
+_PHASE_MAX: Final = 64
+_TRAINING: Final = frozenset(("", "train", "training", "step", "steps"))
 
 # Nesting has an end, and names of fields are decoded by other means than msgspec's own errors tell.
 _UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -31,7 +33,7 @@ class _Report(msgspec.Struct, frozen=True, kw_only=True):
     total: float | None = None
     epoch: float | None = None
     epochs: float | None = None
-    phase: Phase = Phase.TRAIN
+    phase: str = Phase.TRAIN.value
     loss: float | Literal["nan", "inf", "-inf"] | None = None
     """JSON has no number for these three, and that a loss is one of them is worth knowing."""
     unit: str = ""
@@ -54,6 +56,9 @@ def parse(line: bytes | str) -> Observation:
         raise InvalidFieldError("progress", line, f"is no report: {error}") from None
     if len(report.unit) > _UNIT_MAX:
         raise InvalidFieldError("progress unit", report.unit, f"is over {_UNIT_MAX} characters")
+    if len(report.phase) > _PHASE_MAX:
+        limit = f"is over {_PHASE_MAX} characters"
+        raise InvalidFieldError("progress phase", report.phase, limit)
     if report.epochs is not None and report.epoch is None:
         raise InvalidFieldError("progress epochs", report.epochs, "says nothing without epoch")
     observation = Observation(
@@ -61,7 +66,7 @@ def parse(line: bytes | str) -> Observation:
         total=_optional("total", report.total, 0.0, STEPS_MAX) or None,
         epoch=_optional("epoch", report.epoch, 0.0, _EPOCHS_MAX),
         epochs=_optional("epochs", report.epochs, 0.0, _EPOCHS_MAX) or None,
-        phase=report.phase,
+        phase=_phase(report.phase),
         unit=report.unit,
         step_s=_optional("step_s", report.step_s, 0.0, 1e9) or None,
         loss=None if report.loss is None else float(report.loss),
@@ -85,6 +90,14 @@ def latest(content: bytes) -> Observation | None:
             except InvalidFieldError:
                 continue
     return None
+
+
+def _phase(word: str) -> Phase:
+    """Return what a word stands for; one that is not known is something that the steps wait for."""
+    word = word.strip().lower()
+    if word in _TRAINING:
+        return Phase.TRAIN
+    return Phase.CHECKPOINT if word == Phase.CHECKPOINT else Phase.EVALUATE
 
 
 def _optional(field: str, value: float | None, low: float, high: float) -> float | None:

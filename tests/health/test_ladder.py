@@ -276,15 +276,34 @@ def test_one_rank_that_is_still_while_others_spin_is_named() -> None:
     assert "worker 2 did nothing that can be measured" in verdicts(found)[0].words
 
 
-@pytest.mark.parametrize("mode", [modes.FROZEN, modes.GONE])
-def test_a_stopped_rank_is_found_even_where_the_others_seem_to_compute(mode: modes.Mode) -> None:
+def test_a_stopped_rank_is_found_even_where_the_others_seem_to_compute() -> None:
     ward = Ward()
     ward.trained(workers=3, gpus_measured=False)
-    ward.do("a", modes.CPU_ONLY, mode, modes.CPU_ONLY)
+    ward.do("a", modes.CPU_ONLY, modes.FROZEN, modes.CPU_ONLY)
     found = ward.run(90)
 
     assert rungs(found) == [Rung.SUSPECT, *UP]
-    assert "worker 1 was stopped by a signal or is gone" in verdicts(found)[1].words
+    assert "worker 1 was stopped by a signal" in verdicts(found)[1].words
+
+
+def test_a_rank_that_is_done_before_others_that_compute_is_no_evidence() -> None:
+    ward = Ward()
+    ward.trained(workers=3, gpus_measured=False)
+    ward.do("a", modes.CPU_ONLY, modes.GONE, modes.CPU_ONLY)
+    found = ward.run(90)
+
+    assert rungs(found) == [Rung.SUSPECT]
+    assert kinds(ward) == [Kind.PROGRESS]
+
+
+def test_a_rank_that_is_gone_while_the_others_do_nothing_is_found() -> None:
+    ward = Ward()
+    ward.trained(workers=3)
+    ward.do("a", modes.SLEEP, modes.GONE, modes.SLEEP)
+    found = ward.run(30)
+
+    assert rungs(found) == UP
+    assert "worker 1 had no process left" in verdicts(found)[0].words
 
 
 def test_a_rank_that_waits_while_another_computes_is_no_evidence() -> None:
@@ -381,6 +400,17 @@ def test_a_loss_that_is_no_number_is_told_and_not_ended() -> None:
 
     assert rungs(found) == [Rung.SUSPECT]
     assert "not been a number" in verdicts(found)[0].words
+
+
+def test_a_site_that_allows_short_silences_waits_no_longer_for_a_loss_that_is_no_number() -> None:
+    ward = Ward(HealthSettings(silence_s=60.0, nan_steps=2))
+    patient = ward.begin()
+    ward.run(1)
+    patient.loss = math.nan
+    early, late = ward.run(0.9), ward.run(0.5)
+
+    assert rungs(early) == []
+    assert rungs(late) == [Rung.SUSPECT]
 
 
 def test_a_loss_that_is_a_number_again_is_forgiven() -> None:

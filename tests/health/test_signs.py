@@ -78,7 +78,7 @@ def watched(
         ({**SPIN, "gpu_w": 72.0}, Sign.SPINNING),
         ({"blocked": 1}, Sign.MOVING),
         (STOPPED, Sign.STOPPED),
-        ({"sleeping": 0}, Sign.STOPPED),  # nobody left
+        ({"sleeping": 0}, Sign.GONE),
         ({"sleeping": 1, "stopped": 3}, Sign.QUIET),
     ],
 )
@@ -240,4 +240,4 @@ def test_losing_metrics_never_makes_a_worker_stiller_than_zeros_would(
         # sign of life may be missed, and then the time stands still: it is never more than both.
         assert missing.still_s <= max(full.still_s, zeros.still_s, when * 10.0)
         if gone and missing.known_s == at_s:
-            assert missing.sign in LIFE or missing.sign is Sign.STOPPED
+            assert missing.sign in LIFE or missing.sign in {Sign.STOPPED, Sign.GONE}

@@ -21,8 +21,9 @@ _RECENT_S: Final = 120.0
 _LONGEST: Final = 1.5
 """A job is allowed half as long again as its own longest pause."""
 _NAN_S: Final = 300.0
+"""A loss that is no number is so for this long; or for as long as a job may be silent."""
 _SAME_LOSS_S: Final = 1800.0
-_STILL: Final = frozenset((Sign.QUIET, Sign.STOPPED))
+_STILL: Final = frozenset((Sign.QUIET, Sign.STOPPED, Sign.GONE))
 
 
 class Case(NamedTuple):
@@ -170,7 +171,8 @@ def _still(job: Job, settings: HealthSettings, limit_s: float) -> list[Kind]:
 def _gone_wrong(job: Job, settings: HealthSettings) -> list[Kind]:
     """Find steps that come and lead nowhere."""
     steps, found = job.steps, []
-    lost = steps.nans >= settings.nan_steps and job.clock_s - steps.nan_clock_s >= _NAN_S
+    nan_s = min(_NAN_S, settings.silence_s)
+    lost = steps.nans >= settings.nan_steps and job.clock_s - steps.nan_clock_s >= nan_s
     same = steps.same >= settings.same_loss_steps
     if lost or (same and job.clock_s - steps.same_clock_s >= _SAME_LOSS_S):
         found.append(Kind.LOSS)
@@ -226,7 +228,8 @@ def _no_life(job: Job, for_s: float) -> str:
 
 
 _SIGNS: Final = {
-    Sign.STOPPED: "was stopped by a signal or is gone",
+    Sign.STOPPED: "was stopped by a signal",
+    Sign.GONE: "had no process left",
     Sign.QUIET: "did nothing that can be measured",
     Sign.SPINNING: "kept its GPUs busy with waiting: no power drawn, nothing moved",
     Sign.COMPUTING: "used CPU and moved nothing",

@@ -38,7 +38,9 @@ class Sign(StrEnum):
     QUIET = "quiet"
     """It does nothing at all."""
     STOPPED = "stopped"
-    """Its processes are stopped by a signal, or gone."""
+    """Its processes are stopped by a signal."""
+    GONE = "gone"
+    """It has no process any more: it may just be done before the others."""
     UNSEEN = "unseen"
 
 
@@ -221,7 +223,7 @@ def _by_states(now: Sampled) -> Sign | None:
         return Sign.MOVING
     states = (now.running, now.sleeping, now.blocked, now.stopped)
     if None not in states and not now.running and not now.sleeping:
-        return Sign.STOPPED
+        return Sign.STOPPED if now.stopped else Sign.GONE
     return None
 
 

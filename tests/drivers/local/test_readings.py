@@ -6,7 +6,7 @@ import asyncio
 
 from noljima.drivers.local import logs
 from noljima.drivers.local.endings import Running
-from noljima.drivers.local.readings import RunReading, by_worker
+from noljima.drivers.local.readings import RunReading, WorkerReading, _worker, by_worker
 from noljima.drivers.local.shim.proc import Stat
 from noljima.model.commands import Stop
 from noljima.model.events import Started
@@ -58,6 +58,43 @@ def test_workers_are_read_apart(any_workshop: Workshop) -> None:
     assert (idle.log_bytes, busy.log_bytes) == (3.0, 9.0)
     assert (busy.sleeping or 0) + (busy.running or 0) == 3
     assert idle.memory_bytes
+
+
+EARLY = """
+import os, time
+if os.environ["RANK"] == "0":
+    time.sleep(1000)
+"""
+
+
+def test_a_worker_that_is_done_before_the_others_is_read_as_gone(any_workshop: Workshop) -> None:
+    start = any_workshop.python(EARLY, workers=2)
+
+    async def story() -> None:
+        async with any_workshop.driver() as driver:
+            await driver.do(0.0, [start])
+            await any_workshop.until(driver, Started)
+            await until(lambda: processes(driver.readings()[0], 1) == 0)
+            assert processes(driver.readings()[0], 0) == 1
+            assert driver.readings()[0].workers[1].cpu_s is None
+            await driver.do(0.0, [Stop(JobId("job"))])
+            await any_workshop.end(driver)
+
+    asyncio.run(story())
+
+
+def processes(reading: RunReading, worker: int) -> int | None:
+    """Add up a worker's processes; None where that is not known."""
+    found = reading.workers[worker]
+    states = (found.running, found.sleeping, found.blocked, found.stopped)
+    known = [count for count in states if count is not None]
+    return sum(known) if len(known) == 4 else None
+
+
+def test_nothing_is_said_of_workers_of_whom_nobody_can_be_seen() -> None:
+    assert _worker(WorkerReading(worker=1), [], seen=False) == WorkerReading(worker=1)
+    gone = _worker(WorkerReading(worker=1), [], seen=True)
+    assert (gone.running, gone.sleeping, gone.blocked, gone.stopped) == (0, 0, 0, 0)
 
 
 def test_orphans_go_to_the_worker_whose_session_they_are_in() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from noljima.drivers.local import logs
 from noljima.drivers.local.attempt import Attempt
@@ -22,6 +23,7 @@ from noljima.model.resources import JobId
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+_DEAD: Final = "ZX"
 _STATES: Final = {"R": "running", "S": "sleeping", "I": "sleeping", "D": "blocked"} | dict.fromkeys(
     "Tt", "stopped"
 )
@@ -70,16 +72,24 @@ def read_runs(attempts: Iterable[Attempt]) -> list[RunReading]:
 def _run(attempt: Attempt, running: Running, processes: Mapping[int, Stat]) -> RunReading:
     trees = by_worker(running, processes)
     places = attempt.start.placement.workers
+    seen = any(stat.state not in _DEAD for tree in trees for stat in tree)
     written: Counter[int] = Counter()
     for part in logs.parts(attempt.folder):
         written[part.worker] = max(written[part.worker], part.end)
+    known = [
+        WorkerReading(
+            worker=worker,
+            gpus=places[worker].gpus if worker < len(places) else (),
+            log_bytes=float(written[worker]),
+        )
+        for worker in range(len(trees))
+    ]
     return RunReading(
         job=attempt.start.job,
         attempt=attempt.start.attempt,
         began_s=running.began_s,
         workers=tuple(
-            _worker(worker, places[worker].gpus if worker < len(places) else (), tree, written)
-            for worker, tree in enumerate(trees)
+            _worker(each, tree, seen=seen) for each, tree in zip(known, trees, strict=True)
         ),
     )
 
@@ -116,21 +126,20 @@ def _named(pid: int, workers: int) -> int:
     return 0
 
 
-def _worker(
-    worker: int, gpus: tuple[int, ...], tree: Sequence[Stat], written: Mapping[int, int]
-) -> WorkerReading:
-    alive = [stat for stat in tree if stat.state not in "ZX"]
+def _worker(known: WorkerReading, tree: Sequence[Stat], *, seen: bool) -> WorkerReading:
+    """Add what its processes have used and do; `seen` is whether any of its gang can be seen."""
+    alive = [stat for stat in tree if stat.state not in _DEAD]
     if not alive:
-        return WorkerReading(worker=worker, gpus=gpus, log_bytes=float(written[worker]))
+        # Where others can be seen it is gone; where nobody can, it may only be out of sight.
+        none = 0 if seen else None
+        return replace(known, running=none, sleeping=none, blocked=none, stopped=none)
     states = Counter(_STATES.get(stat.state, "sleeping") for stat in alive)
     moved = [parse_io(proc.read(f"{proc.PROC}/{stat.pid}/io")) for stat in alive]
-    return WorkerReading(
-        worker=worker,
-        gpus=gpus,
+    return replace(
+        known,
         cpu_s=sum(stat.cpu_ticks for stat in tree) / _TICKS,
         read_bytes=_total(pair and pair[0] for pair in moved),
         written_bytes=_total(pair and pair[1] for pair in moved),
-        log_bytes=float(written[worker]),
         memory_bytes=float(sum(stat.resident_pages for stat in alive) * _PAGE),
         threads=sum(stat.threads for stat in alive),
         running=states["running"],

@@ -10,6 +10,7 @@ import socket
 import sys
 
 import pytest
+from msgspec.structs import replace
 
 from noljima.drivers.local import logs
 from noljima.drivers.local.driver import ProcessDriver
@@ -27,7 +28,8 @@ from noljima.model.events import (
     Ticked,
 )
 from noljima.model.job import Job
-from noljima.model.resources import JobId, Resources, gang_of
+from noljima.model.placements import Assignment, Placement
+from noljima.model.resources import JobId, NodeId, Resources, gang_of
 from noljima.testing.workshop import Workshop, until
 
 
@@ -196,6 +198,15 @@ def test_a_gang_with_too_few_places_is_not_started(workshop: Workshop) -> None:
 
     assert isinstance(event, StartFailed)
     assert event.reason == "2 places for a gang of 3 workers"
+
+
+def test_a_job_whose_place_is_on_another_node_is_not_started(workshop: Workshop) -> None:
+    start = workshop.shell("echo")
+    elsewhere = Placement((Assignment(NodeId("there"), (0,)),))
+    event = workshop.run(replace(start, placement=elsewhere))
+
+    assert isinstance(event, StartFailed)
+    assert event.reason == "its place is on node there, and this is node here"
 
 
 def test_the_limit_ends_a_job(any_workshop: Workshop) -> None:

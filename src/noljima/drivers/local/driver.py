@@ -237,8 +237,7 @@ class ProcessDriver:
     @property
     def node(self) -> Node:
         """Describe this machine, as the engine is told of it."""
-        name = self._settings.node or NodeId(socket.gethostname())
-        return machine.node_of(name, self._desk.found, self._desk.out)
+        return machine.node_of(self._name, self._desk.found, self._desk.out)
 
     @property
     def running(self) -> dict[JobId, int]:
@@ -287,7 +286,12 @@ class ProcessDriver:
         self._launcher.start(str(attempt.folder))
 
     def _machine(self) -> Machine:
-        return Machine(self.folders, self._desk.found, self.cgroups, self._settings.patience_s)
+        patience_s = self._settings.patience_s
+        return Machine(self._name, self.folders, self._desk.found, self.cgroups, patience_s)
+
+    @property
+    def _name(self) -> NodeId:
+        return self._settings.node or NodeId(socket.gethostname())
 
     def _never(self, attempt: Attempt, reason: str) -> None:
         """Write down that an attempt was not begun, so that it never is."""

@@ -20,6 +20,7 @@ from noljima.drivers.local.shim import folder as files
 from noljima.drivers.local.shim.orders import Graces, Orders, encoded
 from noljima.drivers.local.spec import RunSpec
 from noljima.model.commands import Start
+from noljima.model.resources import NodeId
 
 _PRIVATE = 0o700
 
@@ -27,6 +28,7 @@ _PRIVATE = 0o700
 class Machine(NamedTuple):
     """What an attempt is started on."""
 
+    node: NodeId
     folders: Folders
     gpus: Sequence[Gpu]
     cgroups: Cgroups
@@ -36,8 +38,8 @@ class Machine(NamedTuple):
 
 def prepare(start: Start, spec: RunSpec, machine: Machine) -> Path:
     """Make an attempt's folder with all that its shim needs; refuse what cannot be run here."""
-    folders, gpus, cgroups, patience_s = machine
-    _look_at(start, spec, gpus)
+    node, folders, gpus, cgroups, patience_s = machine
+    _look_at(start, spec, node, gpus)
     spec = msgspec.structs.replace(spec, attempt=start.attempt)
     path = folders.make_run(start)
     folders.write_spec(spec)
@@ -76,12 +78,15 @@ def prepare(start: Start, spec: RunSpec, machine: Machine) -> Path:
     return path
 
 
-def _look_at(start: Start, spec: RunSpec, gpus: Sequence[Gpu]) -> None:
+def _look_at(start: Start, spec: RunSpec, node: NodeId, gpus: Sequence[Gpu]) -> None:
     if spec.job != start.job:
         raise RefusedError(f"what was found to run for job {start.job} is job {spec.job}")
     places = start.placement.workers
     if len(places) != spec.gang.workers:
         raise RefusedError(f"{len(places)} places for a gang of {spec.gang.workers} workers")
+    elsewhere = next((place.node for place in places if place.node != node), None)
+    if elsewhere is not None:
+        raise RefusedError(f"its place is on node {elsewhere}, and this is node {node}")
     for gpu in (gpu for place in places for gpu in place.gpus):
         if not 0 <= gpu < len(gpus):
             raise RefusedError(f"there is no GPU {gpu} here, there are {len(gpus)}")

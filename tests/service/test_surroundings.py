@@ -125,6 +125,8 @@ def test_settings_with_a_channel_that_cannot_be_are_refused_before_anything_is_t
 
 def test_metrics_are_served_to_this_machine(premises: Premises) -> None:
     premises.up("--metrics-port", "0")
+    (short,) = premises.submit(premises.shell("true"))
+    premises.until_ended(short.job)
     (row,) = premises.submit(premises.shell("sleep 1000", 3, evictable=False))
     premises.until_state(row.job, "running")
     premises.until(lambda: "metrics at" in premises.log.read_text())
@@ -136,6 +138,10 @@ def test_metrics_are_served_to_this_machine(premises: Premises) -> None:
     assert "\nnoljima_gpus 8\n" in text
     assert "\nnoljima_gpus_running 3\n" in text
     assert '\nnoljima_jobs{queue="",state="running"} 1\n' in text
+    # Of all that has happened, decided, promised and foreseen so far.
+    assert re.search(r"^noljima_decision_seconds_count [1-9]", text, re.MULTILINE)
+    assert re.search(r"^noljima_outbox_pending \d+$", text, re.MULTILINE)
+    assert '\nnoljima_estimate_coverage_ratio{quantile="0.95"} 1\n' in text
 
 
 def test_with_fewer_gpus_what_runs_goes_on_and_what_no_longer_fits_is_told_so(

@@ -149,6 +149,7 @@ class Histories(RuleBasedStateMachine):
         due = [o.notice.key for o in self._reader.due(20.0)]
 
         assert pending == self._pending
+        assert self._reader.pending() == len(self._pending)
         assert found.keys() == self._pending.keys() | self._settled.keys()
         assert set(due) == {key for key, (due_s, _) in self._pending.items() if due_s <= 20.0}
         assert self._reader.next_due_s() == min(

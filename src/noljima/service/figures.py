@@ -9,13 +9,15 @@ from typing import Final
 
 from noljima.engine import Engine
 from noljima.model.commands import Command
-from noljima.model.events import Event
+from noljima.model.events import Event, Finished
 from noljima.model.lifecycle import State
 from noljima.model.resources import GPU
+from noljima.service.coverage import Coverage
+from noljima.service.ledger import Ledger
 from noljima.service.office import Office
 from noljima.service.postal import Postal
 from noljima.telemetry.metrics import Figures, GpuFigures, JobCount
-from noljima.telemetry.metrics_counting import Counting, IdleTime
+from noljima.telemetry.metrics_counting import Counting, IdleTime, Timing
 from noljima.telemetry.metrics_server import MetricsServer
 
 READ_S: Final = 10.0
@@ -24,10 +26,13 @@ READ_S: Final = 10.0
 class Gauge:
     """A sink that counts what goes by, and adds up idle GPUs."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, ledger: Ledger, timing: Timing) -> None:
         self.counting = Counting()
         self.idle = IdleTime()
-        self._engine = engine
+        self.coverage = Coverage()
+        self.timing = timing
+        """Of decisions."""
+        self._engine, self._ledger = engine, ledger
 
     def observe(self, events: Sequence[Event], commands: Sequence[Command]) -> None:
         """Count a batch."""
@@ -36,6 +41,12 @@ class Gauge:
         free = state.space.gpu_milli_free / GPU
         waiting = next(iter(state.line), None) is not None
         self.idle.note(events[-1].at_s, free, waiting=waiting)
+        ended = {event.job for event in events if isinstance(event, Finished)}
+        if ended:
+            # The batch is on the disk, so that its ends are the last of these.
+            for record, _ in self._ledger.recent:
+                if record.job in ended:
+                    self.coverage.ended(record)
 
 
 class Showing:
@@ -70,14 +81,18 @@ class Showing:
             gpus=float(office.driver.node.gpus),
             gpus_idle=state.space.gpu_milli_free / GPU,
             idle_while_waiting_s=self._gauge.idle.total_s(office.now_s),
+            decisions=self._gauge.timing.durations(),
             journal_rows=office.state.head.sequence,
             journal_commits=office.state.commits,
+            outbox_pending=office.reader.pending(),
             notices={"sent": counts.sent, "failed": counts.failed, "given up": counts.given_up},
             events=counting.events,
             starts=counting.starts,
             start_failures=counting.start_failures,
             evictions=counting.evictions,
             ends=counting.ends,
+            promises_kept=office.telling.kept_share,
+            coverage=self._gauge.coverage.shares(),
             verdicts=Counter(words.partition(":")[0] for words in office.verdicts.values()),
             gpu_readings=self._gpus,
         )

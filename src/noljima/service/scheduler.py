@@ -42,6 +42,7 @@ from noljima.service.office import Build, Header, Office
 from noljima.service.postal import Postal, channels_in
 from noljima.service.settings import DaemonSettings
 from noljima.service.stopping import Stopping
+from noljima.service.stopwatch import Stopwatch
 from noljima.service.telling import Telling
 from noljima.service.wellbeing import Wellbeing
 from noljima.store.state import State
@@ -173,8 +174,9 @@ class Scheduler:
     async def _going(self, office: Office) -> None:
         """Run the loop and what goes on beside it, until the end is asked for or one breaks."""
         halting = Halting(office.driver)
-        gauge = Gauge(office.engine)
-        loop = asyncio.create_task(run(office.engine, halting, office.ledger, [gauge]))
+        stopwatch = Stopwatch(halting, office.ledger)
+        gauge = Gauge(office.engine, office.ledger, stopwatch.timing)
+        loop = asyncio.create_task(run(office.engine, stopwatch, stopwatch, [gauge]))
         beside = [asyncio.create_task(work) for work in self._beside(office, gauge)]
         asked = asyncio.create_task(self.stopping.asked.wait())
         with _signals(self.stopping):

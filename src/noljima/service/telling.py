@@ -18,8 +18,10 @@ class Telling:
         """Say `source` of where estimates come from."""
         self.source = source
         self._engine = engine
+        self._settled = self._kept = 0
         # What a replay has settled was told when it happened.
-        self.missed()
+        if engine.promises is not None:
+            engine.promises.take_settled()
 
     def told(self, events: Sequence[Event]) -> Mapping[JobId, Told]:
         """Return what is told to the owners of the jobs that a batch has brought."""
@@ -30,7 +32,16 @@ class Telling:
         promises = self._engine.promises
         if promises is None:
             return []
-        return [settled for settled in promises.take_settled() if not settled.kept]
+        settled = promises.take_settled()
+        missed = [each for each in settled if not each.kept]
+        self._settled += len(settled)
+        self._kept += len(settled) - len(missed)
+        return missed
+
+    @property
+    def kept_share(self) -> float | None:
+        """The share of the promises that came due since the beginning; None before the first."""
+        return self._kept / self._settled if self._settled else None
 
     def of(self, job: JobId) -> tuple[float | None, float | None]:
         """Return when a waiting job starts in the middle case, and by when it is promised to."""

@@ -123,6 +123,13 @@ class Reader:
         rows = self._rows("outbox", statement, (Sending.PENDING.value,))
         return _outgoing(rows[0]).due_s if rows else None
 
+    def pending(self) -> int:
+        """Return how many notices wait to be sent."""
+        statement = "SELECT COUNT(*) FROM outbox WHERE sending = ?"
+        with self._lock, database.readable(self._path):
+            (count,) = self._connection.execute(statement, (Sending.PENDING.value,)).fetchone()
+        return int(count)
+
     def outbox(self, after: int = 0, limit: int = _LIMIT) -> list[Outgoing]:
         """Return the notices behind a number, whatever became of them, in the order written."""
         statement = "SELECT * FROM outbox WHERE number > ? ORDER BY number LIMIT ?"

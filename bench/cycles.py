@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -80,10 +81,17 @@ class CountedBook(PromiseBook):
         super().__init__()
         self.looks = 0
 
-    def tell(self, job: JobId, now_s: float, forecast: Forecast, weight: float = 1.0) -> None:
+    def tell(
+        self,
+        job: JobId,
+        now_s: float,
+        forecast: Forecast,
+        weight: float = 1.0,
+        latest_s: float = math.inf,
+    ) -> None:
         """Tell, and count it."""
         self.looks += 1
-        super().tell(job, now_s, forecast, weight)
+        super().tell(job, now_s, forecast, weight, latest_s)
 
 
 class TimedPromises(Promises):

@@ -35,12 +35,17 @@ train nothing; they step, meet, save, hang and crash as real ones do.
     show_default=True,
     help="Where everything is kept; what an earlier demo left there is replaced.",
 )
+@click.option(
+    "--svg",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Save a picture of the queue, 24 s after the beginning.",
+)
 @in_words
-def demo(folder: Path) -> None:
+def demo(folder: Path, svg: Path | None) -> None:
     """Run a mixed set of real gangs on 8 virtual GPUs, and compare with a strict queue.
 
     Among them one job that hangs, one that crashes and one that does not end before its limit.
     """
     from noljima.cli import staging  # noqa: PLC0415 - rich, and a scheduler, only when it runs
 
-    sys.exit(staging.run(folder.resolve()))
+    sys.exit(staging.run(folder.resolve(), svg))

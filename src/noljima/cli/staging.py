@@ -22,14 +22,14 @@ from noljima.model.amounts import several
 _WIDTH: Final = 110
 
 
-def run(folder: Path) -> int:
+def run(folder: Path, picture: Path | None = None) -> int:
     """Play in a folder; return the exit code."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH)
     console.print(f"A scheduler on {GPUS} virtual GPUs, in {folder}; it takes about 90 s.")
     try:
-        told, playing, evidence = performed(folder, console)
+        told, playing, evidence = performed(folder, console, picture)
     except (StageError, ControlError) as error:
         fail(f"demo: {error}")
     except UnendedError as error:

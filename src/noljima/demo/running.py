@@ -19,6 +19,8 @@ from noljima.demo.stage import Stage
 _LOOK_S: Final = 0.25
 _END_S: Final = 115.0
 """A play that is longer than this is broken off."""
+_PICTURE_AT_S: Final = 24.0
+"""When much waits and much runs."""
 
 
 class UnendedError(Exception):
@@ -28,10 +30,13 @@ class UnendedError(Exception):
 class Play:
     """Hands in the parts when they are due, and keeps an eye on what becomes of them."""
 
-    def __init__(self, client: Client, board: Board, begin_s: float) -> None:
+    def __init__(
+        self, client: Client, board: Board, begin_s: float, picture: Path | None = None
+    ) -> None:
         self._client = client
         self._board = board
         self._begin_s = begin_s
+        self._picture = picture
         self.parts: dict[str, Part] = {}
         """What each job is, by its number."""
         self.promised_s: dict[str, float] = {}
@@ -66,6 +71,9 @@ class Play:
         assert isinstance(ended, JobRows)
         mine = [row for row in ended.rows if row.job in self.parts]
         self._board.update(rows.now_s, rows.rows, mine)
+        if self._picture is not None and rows.now_s - self._begin_s > _PICTURE_AT_S:
+            self._board.picture(self._picture, rows.now_s, rows.rows, len(mine))
+            self._picture = None
         return rows.rows, mine
 
     def told(self, ended: list[JobRow]) -> list[Told]:
@@ -95,12 +103,12 @@ class Performed(NamedTuple):
     """What health has seen of the jobs that have failed."""
 
 
-def performed(folder: Path, console: Console) -> Performed:
+def performed(folder: Path, console: Console, picture: Path | None = None) -> Performed:
     """Bring a scheduler up, play, and take it down."""
     with Stage(folder) as stage:
         begin_s = time.clock_gettime(time.CLOCK_REALTIME)
         board = Board(console, begin_s)
-        playing = Play(stage.client, board, begin_s)
+        playing = Play(stage.client, board, begin_s, picture)
         with board.shown():
             ended = playing.run(play.parts(stage.work))
         failed = [row.job for row in ended if row.outcome == "failed"]

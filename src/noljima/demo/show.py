@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console, Group
@@ -22,6 +24,8 @@ _COLOURS: Final = {
     State.STOPPING.value: "yellow",
     State.FAILED.value: "red",
 }
+_PICTURE_WIDTH: Final = 120
+_CLAUSES: Final = 3
 _WAITING: Final = frozenset({State.QUEUED.value, State.HELD.value, State.INFEASIBLE.value})
 
 
@@ -33,6 +37,12 @@ class Board:
         self._begin_s = begin_s
         self._live: Live | None = None
         self._told: dict[str, str] = {}
+
+    def picture(self, path: Path, now_s: float, rows: Sequence[JobRow], ended: int) -> None:
+        """Save the table as an SVG."""
+        console = Console(record=True, width=_PICTURE_WIDTH, file=io.StringIO())
+        console.print(self._table(now_s, rows, ended))
+        console.save_svg(str(path), title="noljima demo")
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -46,7 +56,7 @@ class Board:
     def update(self, now_s: float, rows: Sequence[JobRow], ended: Sequence[JobRow]) -> None:
         """Show how things stand."""
         if self._live is not None:
-            self._live.update(self._table(now_s, rows, ended))
+            self._live.update(self._table(now_s, rows, len(ended)))
         for row in (*rows, *ended):
             said = _said(row)
             if self._told.get(row.job) != said:
@@ -54,7 +64,7 @@ class Board:
                 at = f"{now_s - self._begin_s:5.1f} s"
                 self._console.print(f"{at}  {row.job:>5} {row.name:<8} {said}", highlight=False)
 
-    def _table(self, now_s: float, rows: Sequence[JobRow], ended: Sequence[JobRow]) -> Group:
+    def _table(self, now_s: float, rows: Sequence[JobRow], ended: int) -> Group:
         table = Table(box=None, pad_edge=False, expand=True)
         for name in ("Job", "Name", "GPUs", "State", "Start (by)", "What, and why"):
             table.add_column(name, no_wrap=name != "What, and why")
@@ -64,7 +74,7 @@ class Board:
             words = (row.job, row.name, gpus(row.gpu_milli), row.state, when, _why(row))
             table.add_row(*(Text(each, style=colour) for each in words))
         held = sum(r.gpu_milli for r in rows if r.state not in _WAITING) // 1000
-        head = f"{now_s - self._begin_s:.0f} s   {held} of 8 GPUs in use   {len(ended)} jobs ended"
+        head = f"{now_s - self._begin_s:.0f} s   {held} of 8 GPUs in use   {ended} jobs ended"
         return Group(Text(head, style="bold"), table)
 
     def _when(self, row: JobRow) -> str:
@@ -89,7 +99,9 @@ def _said(row: JobRow) -> str:
 
 def _why(row: JobRow) -> str:
     if row.state in _WAITING:
-        return f"{row.code}: {row.reason}" if row.code else row.reason
+        # The times that follow have a column of their own.
+        reason = "; ".join(row.reason.split("; ")[:_CLAUSES])
+        return f"{row.code}: {reason}" if row.code else reason
     return row.verdict or row.words or ("guest" if row.guest else "")
 
 

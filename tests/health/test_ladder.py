@@ -402,6 +402,15 @@ def test_a_loss_that_is_no_number_is_told_and_not_ended() -> None:
     assert "not been a number" in verdicts(found)[0].words
 
 
+def test_a_site_that_allows_short_silences_takes_life_before_them_for_the_past() -> None:
+    ward = Ward(HealthSettings(silence_s=60.0, grace_s=0.0, sight_s=0.0))
+    ward.trained()
+    ward.do("a", modes.SLEEP)
+
+    assert rungs(ward.run(0.9)) == []
+    assert rungs(ward.run(0.5)) == UP
+
+
 def test_a_site_that_allows_short_silences_waits_no_longer_for_a_loss_that_is_no_number() -> None:
     ward = Ward(HealthSettings(silence_s=60.0, nan_steps=2))
     patient = ward.begin()

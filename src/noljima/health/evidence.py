@@ -17,7 +17,7 @@ from noljima.health.watch import Job
 from noljima.model.reasons import duration
 
 _RECENT_S: Final = 120.0
-"""Life within this time is life now."""
+"""Life within this time is life now; or within the time that a job may be silent, if less."""
 _LONGEST: Final = 1.5
 """A job is allowed half as long again as its own longest pause."""
 _NAN_S: Final = 300.0
@@ -70,7 +70,7 @@ def reports(job: Job, settings: HealthSettings) -> bool:
 def case(job: Job, settings: HealthSettings) -> Case:
     """Return what speaks against the job now."""
     life_s, moving_s = job.life()
-    recently_s = job.clock_s - _RECENT_S
+    recently_s = job.clock_s - min(_RECENT_S, settings.silence_s)
     moving = moving_s is not None and moving_s >= recently_s
     alive = life_s is not None and life_s >= recently_s
     steps = reports(job, settings)

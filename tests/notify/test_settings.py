@@ -14,7 +14,7 @@ from noljima.notify.kinds import SITE_KINDS, Kind
 from noljima.notify.message import Message
 from noljima.notify.opening import open_channels
 from noljima.notify.settings import Route, channels_of, read_channels
-from noljima.service.settings import read_file
+from noljima.service.settings import read_file, settings_of
 
 KEY = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 HOOK = {"name": "hook", "webhook": "https://example.org/T0KEN", "secret": KEY}
@@ -142,6 +142,18 @@ def test_a_scheduler_s_own_settings_are_refused_where_others_can_read_channels_i
     with pytest.raises(InvalidFieldError, match="has mode 644 and holds secrets; chmod 600 it"):
         read_file(written(tmp_path, mode=0o644))
     assert "channels" not in read_file(written(tmp_path, "gpus = 8", 0o644))
+
+
+def test_a_scheduler_s_own_settings_show_no_secret(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "state", written(tmp_path), {})
+
+    assert [channel.name for channel in settings.channels] == ["operators", "kim"]
+    assert [channel.route.site_kinds for channel in settings.channels] == [
+        {Kind.FAILED, Kind.ENDED}
+    ] * 2
+    assert "(hidden)" in repr(settings)
+    for hidden in ("passw0rd", "T0KEN", KEY, KEY[6:]):
+        assert hidden not in repr(settings)
 
 
 @pytest.mark.parametrize("text", ["T0KEN = ", "\udcff", 'a = "T0KEN'])

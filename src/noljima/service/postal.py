@@ -12,12 +12,9 @@ from msgspec.structs import replace
 from noljima.drivers.local.clock import Clock
 from noljima.notify.channel import Channel
 from noljima.notify.message import Leg
-from noljima.notify.opening import open_channels
 from noljima.notify.outbox import Noted, OutboxUnavailableError
 from noljima.notify.pump import Pump
-from noljima.notify.settings import channels_of
 from noljima.service.office import Office
-from noljima.service.settings import DaemonSettings
 from noljima.store.faults import StateError
 from noljima.store.notices import ATTEMPTS_MAX, Notice, Outgoing
 from noljima.store.reading import Reader
@@ -125,8 +122,3 @@ class Postal:
         for channel, trouble in self.pump.troubles.items():
             where = f"channel {channel}: " if channel else ""
             warnings[f"{_FAILING}{channel}"] = f"notices do not go out: {where}{trouble}"
-
-
-def channels_in(settings: DaemonSettings) -> tuple[Channel, ...]:
-    """Make the channels of the settings; refuse what can never work."""
-    return open_channels(channels_of(settings.channels or {}, settings.folder))

@@ -30,6 +30,7 @@ from noljima.model.amounts import several
 from noljima.model.lifecycle import State as Stand
 from noljima.model.resources import JobId, NodeId
 from noljima.notify.channel import Channel
+from noljima.notify.opening import open_channels
 from noljima.prediction.sources import describe
 from noljima.runtime.loop import run
 from noljima.service import beginning, naming, shelves
@@ -39,7 +40,7 @@ from noljima.service.halting import Halting
 from noljima.service.keeping import Keeping
 from noljima.service.ledger import Ledger
 from noljima.service.office import Build, Header, Office
-from noljima.service.postal import Postal, channels_in
+from noljima.service.postal import Postal
 from noljima.service.settings import DaemonSettings
 from noljima.service.stopping import Stopping
 from noljima.service.stopwatch import Stopwatch
@@ -65,7 +66,7 @@ class Composition(NamedTuple):
 
 def serve(settings: DaemonSettings, gpus: Gpus, composition: Composition, say: Say) -> None:
     """Run the scheduler of this machine until it is told to end."""
-    channels = channels_in(settings)
+    channels = open_channels(settings.channels)
     state, fresh = beginning.open_state(settings.state, composition.wanted, new=settings.new)
     with state:
         say(f"began a new state in {state.folder.root}" if fresh else f"state {state.folder.root}")

@@ -13,7 +13,7 @@ from noljima.config import HealthSettings, QueueSettings, Settings
 from noljima.model import bounds
 from noljima.model.bounds import InvalidFieldError
 from noljima.model.node import GPUS_PER_NODE_MAX
-from noljima.notify.settings import refuse_shared
+from noljima.notify.settings import ChannelSettings, channels_of, refuse_shared
 
 OPERATORS: Final = "noljima"
 """The group whose members may do everything, where a site names no other."""
@@ -35,10 +35,8 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
     operators: str = OPERATORS
     metrics_port: int | None = None
     """Where metrics are served, on this machine only; None for nowhere."""
-    channels: Mapping[str, object] | None = None
-    """What notices are sent through, as `notify` reads it."""
-    folder: Path = Path("/")
-    """Where files that the settings name are looked for."""
+    channels: tuple[ChannelSettings, ...] = ()
+    """What notices are sent through."""
     keep_days: float = 30.0
     """So long the folder and logs of a job are kept after its end."""
     engine: Settings = Settings()
@@ -92,11 +90,11 @@ def read_file(path: Path) -> dict[str, object]:
     }
     if file.channels is not None:
         refuse_shared("config", path)
-        channels: dict[str, object] = {"channels": list(file.channels)}
+        # Made here, so that their secrets are hidden from whatever shows these settings.
+        table: dict[str, object] = {"channels": list(file.channels)}
         if file.site_kinds is not None:
-            channels["site_kinds"] = list(file.site_kinds)
-        fields["channels"] = channels
-    fields["folder"] = path.absolute().parent
+            table["site_kinds"] = list(file.site_kinds)
+        fields["channels"] = channels_of(table, path.absolute().parent)
     fields["engine"] = Settings(
         whole_node_gpus=file.whole_node_gpus, queues=file.queues, health=file.health
     )

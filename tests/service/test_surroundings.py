@@ -80,6 +80,37 @@ def test_on_a_full_disk_jobs_go_on_and_new_ones_are_refused_until_there_is_room(
     }
 
 
+def test_a_scheduler_killed_on_a_full_disk_comes_up_on_it_and_has_lost_nothing(
+    small: Premises,
+) -> None:
+    small.up("--new")
+    go = small.root / "go"
+    os.mkfifo(go)
+    running, *waiting = small.submit(
+        small.shell("read x < go", gpu_milli=8000, evictable=False),
+        *[small.shell("true")] * 3,
+    )
+    began = small.until_state(running.job, "running")
+    fill = small.state / "fill"
+    filled(fill)
+    small.kill()
+    small.up()
+    found = small.rows()
+    with pytest.raises(RefusedError, match="is full") as caught:
+        small.submit(small.shell("true"))
+    fill.unlink()
+    with go.open("w") as opened:
+        opened.write("now\n")
+    (later,) = small.submit(small.shell("true"))
+    ended = small.until_ended(*[row.job for row in (running, *waiting, later)])
+
+    assert caught.value.why is Why.BUSY
+    assert found.keys() == {row.job for row in (running, *waiting)}
+    assert (found[running.job].state, found[running.job].started_s) == ("running", began.started_s)
+    assert {row.state for row in ended.values()} == {"succeeded"}
+    assert ended.keys() == {*found, later.job}
+
+
 def test_owners_are_told_through_a_channel_once_it_is_on_the_disk(premises: Premises) -> None:
     async def story() -> list[dict[str, Any]]:
         async with Receiver() as receiver:

@@ -409,3 +409,13 @@ def test_jobs_go_on_when_the_scheduler_ends_and_are_found_again(premises: Premis
     assert (ended.state, ended.attempt) == ("succeeded", 1)
     assert (premises.root / "end").exists()
     assert "goes on from the engine's state" in premises.log.read_text()
+
+
+def test_a_job_that_the_machine_is_too_small_for_is_cancelled_and_not_stopped(
+    premises: Premises,
+) -> None:
+    premises.up()
+    (row,) = premises.submit(premises.shell("true", 9, evictable=False))
+    premises.until_state(row.job, "infeasible")
+
+    assert done(premises, End(jobs=(row.job,))).words == (f"job {row.job} is cancelled",)

@@ -29,7 +29,8 @@ class Orders:
     async def end(self, asker: Asker, question: End) -> Done:
         """End jobs, waiting or running."""
         office, meant = self._office, theirs(self._office, asker, question.jobs)
-        waiting = {job for job in meant.jobs if office.engine.tickets[job].state in _WAITING}
+        idle = (*_WAITING, State.INFEASIBLE)
+        waiting = {job for job in meant.jobs if office.engine.tickets[job].state in idle}
         await self._all([_cancelled(job) for job in meant.jobs])
         words: list[str] = []
         for job in meant.jobs:

@@ -181,7 +181,12 @@ def workstation(settings: DaemonSettings, say: Callable[[str], None]) -> None:
     serve(settings, gpus, Composition(wanted=partial(_wanted, settings), build=_built), say)
 
 
-_GANGLESS: Final = "pod-by-pod"
+_COMPARED_ONLY: Final = {
+    "pod-by-pod": "starts gangs by halves",
+    "srtf": "wants true run times, and stops jobs that cannot be evicted",
+    "tiresias": "stops jobs that cannot be evicted",
+}
+"""Policies that are there to be compared with, and what keeps them from real jobs."""
 SAVED_ESTIMATES: Final = ("history", "last-two", "limit")
 """Sources that a workstation's engine may have: those that are kept with it and replay alike."""
 
@@ -208,8 +213,8 @@ def _wanted(settings: DaemonSettings, before: Mapping[str, object] | None) -> di
 
 def _spec_of(header: Mapping[str, object]) -> EngineSpec:
     spec = msgspec.convert(dict(header), EngineSpec)
-    if spec.policy == _GANGLESS:
-        limit = "is there to be compared with: it starts gangs by halves"
+    if spec.policy in _COMPARED_ONLY:
+        limit = f"is there to be compared with: it {_COMPARED_ONLY[spec.policy]}"
         raise InvalidFieldError("policy", spec.policy, limit)
     return spec
 

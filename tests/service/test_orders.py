@@ -41,6 +41,13 @@ from noljima.model.job import Priority
 from noljima.submission.nouns import After, When
 from noljima.testing.premises import Premises
 
+REFUSED = {
+    "best": "is not one of fair",
+    "pod-by-pod": "by halves",
+    "srtf": "wants true run times",
+    "tiresias": "cannot be evicted",
+}
+
 
 def done(premises: Premises, question: End | Hold | Release | Drain | Restore) -> Done:
     return premises.ask(question, Done)
@@ -234,7 +241,7 @@ def test_what_if_compares_with_how_it_is(premises: Premises) -> None:
     assert other.change == "policy easy"
     with pytest.raises(RefusedError, match="changes nothing"):
         premises.client.ask(WhatIf())
-    for policy, words in {"best": "is not one of fair", "pod-by-pod": "by halves"}.items():
+    for policy, words in REFUSED.items():
         with pytest.raises(RefusedError, match=words) as caught:
             premises.client.ask(WhatIf(policy=policy))
         assert caught.value.why is Why.BAD

@@ -443,3 +443,14 @@ def test_the_header_says_what_a_reader_has_to_know(fresh: FreshPath) -> None:
 
     assert first.startswith(b'{"format":"noljima-journal","version":1,"noljima":"')
     assert msgspec.json.decode(first, type=Header).format == journal.FORMAT
+
+
+def test_bytes_that_are_no_text_in_a_name_are_refused(fresh: FreshPath) -> None:
+    # A line is decoded without a look at the names of fields that it has no use for.
+    path = write(fresh(".journal"), SMALL)
+    content = path.read_bytes()
+    assert b'"labels"' in content
+    path.write_bytes(content.replace(b'"labels"', b'"\x80abels"', 1))
+
+    with pytest.raises(JournalError, match="no text"):
+        list(read_journal(path)[1])

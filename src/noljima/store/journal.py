@@ -252,7 +252,11 @@ class Batches:
         self._blocks.close()
 
     def _refuse_unknown(self, line: int, words: bytes, decoded: _Line) -> None:
-        name = next(unknown_fields(msgspec.json.decode(words), decoded), None)
+        try:
+            name = next(unknown_fields(msgspec.json.decode(words), decoded), None)
+        except UnicodeDecodeError:
+            # In the name of a field that the line has no use for, nobody has looked at the bytes.
+            raise JournalError(self._file, "has bytes that are no text", line=line) from None
         if name is not None:
             raise JournalError(self._file, f"has an unknown field {name}", line=line)
 

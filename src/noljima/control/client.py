@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -78,7 +78,9 @@ class Client:
         with closing(self._connect()) as connection:
             try:
                 connection.settimeout(self._answer_s)
-                connection.sendall(_encode(question) + b"\n")
+                with suppress(BrokenPipeError):
+                    # Who is not let in is told so at once, before it has asked.
+                    connection.sendall(_encode(question) + b"\n")
                 connection.settimeout(answer_s)
                 for line in self._lines(connection):
                     yield _read(line)

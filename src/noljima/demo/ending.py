@@ -65,9 +65,11 @@ def _traced(row: JobRow, run_s: float, begin_s: float) -> TraceJob:
 def left_behind(folder: Path, groups: Path = Path("/sys/fs/cgroup")) -> list[str]:
     """Name the processes and control groups that are still there of what ran in a folder."""
     found = [f"process {pid}: {words}" for pid, words in _processes(str(folder))]
-    if groups.is_dir():
-        mark = Folders(folder / STATE).name
-        found += [f"control group {path}" for path in groups.rglob(mark)]
+    mark = Folders(folder / STATE).name
+    # Groups of others come and go meanwhile; `walk` passes over those that have gone.
+    for path, names, _ in os.walk(groups):
+        if mark in names:
+            found.append(f"control group {path}/{mark}")
     return found
 
 

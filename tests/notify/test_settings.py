@@ -16,6 +16,9 @@ from noljima.notify.opening import open_channels
 from noljima.notify.settings import Route, channels_of, read_channels
 from noljima.service.settings import read_file, settings_of
 
+# What apprise imports for PGP, wherever it is loaded first.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")
+
 KEY = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 HOOK = {"name": "hook", "webhook": "https://example.org/T0KEN", "secret": KEY}
 FILE = """

@@ -13,6 +13,7 @@ import select
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -160,8 +161,20 @@ class Workshop:
             with contextlib.suppress(OSError):
                 for word in (path / "cgroup.procs").read_text().split():
                     os.kill(int(word), signal.SIGKILL)
-                path.rmdir()
+            _remove(path)
         shutil.rmtree(self.state, ignore_errors=True)
+
+
+def _remove(group: Path, patience_s: float = 5.0) -> None:
+    """Remove a control group, which goes only once what was killed in it has gone."""
+    until_s = time.monotonic() + patience_s
+    while group.exists():
+        try:
+            group.rmdir()
+        except OSError:
+            if time.monotonic() > until_s:
+                return
+            time.sleep(_LOOK_S)
 
 
 def groups_named(name: str) -> list[Path]:

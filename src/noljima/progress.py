@@ -44,7 +44,8 @@ def report(
     try:
         fields = [f'"{name}": {_number(count)}' for name, count in counts.items()]
         fields.append(f'"loss": {_number(loss, odd="words")}')
-        line = f'{{{", ".join(fields)}, "phase": "{phase}"}}\n'
+        word = "".join(c for c in phase[:64] if c.isalnum() or c in " -_")
+        line = f'{{{", ".join(fields)}, "phase": "{word}"}}\n'
         draft = f"{path}.{os.getpid()}"
         with open(draft, "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs an import
             file.write(line)

@@ -69,6 +69,16 @@ def test_a_change_of_phase_is_told_at_once(file: Path, clock: list[float]) -> No
     assert told.phase is Phase.EVALUATE
 
 
+@pytest.mark.parametrize(
+    "phase", ["download", "waiting for data", 'say "when"', "back\\slash\n", "x" * 5000, "데이터"]
+)
+def test_any_word_may_stand_for_a_phase(file: Path, phase: str) -> None:
+    assert progress.report(7, phase=phase)
+    told = report.latest(file.read_bytes())
+
+    assert told == Observation(step=7, phase=Phase.EVALUATE)
+
+
 def test_the_file_is_replaced_whole_and_nothing_is_left_beside_it(file: Path) -> None:
     file.write_text("x" * 10_000)
     progress.report(1, 2)

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from noljima.control.messages import Detail, JobRow, JobRows, Jobs, Show
+from noljima.control.messages import Detail, Done, End, JobRow, JobRows, Jobs, Show
 from noljima.model.job import Checkpoint
 from noljima.model.resources import GPU, Resources, gang_of
 from noljima.submission.nouns import Submission
@@ -95,6 +95,9 @@ def watch(say: Callable[[str], None] = lambda _: None) -> list[Seen]:
         _follow(place, seen, say)
         for each in seen.values():
             _take_down(place, each)
+        place.ask(End(jobs=tuple(place.rows()), kill=True), Done)
+        place.until(lambda: not place.rows())
+        place.down()
         return list(seen.values())
 
 

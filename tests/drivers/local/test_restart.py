@@ -139,7 +139,10 @@ def test_what_runs_goes_on_and_is_taken_over(any_workshop: Workshop) -> None:
     events = asyncio.run(story())
 
     assert {type(event) for event in events} == {Finished}
-    assert any_workshop.ending("job-1").codes == (4, 4)
+    # The first worker that fails takes the other with it, unless that has ended by then.
+    codes = any_workshop.ending("job-1").codes
+    assert 4 in codes
+    assert set(codes) <= {4, -15}
     assert set(times_run(any_workshop).values()) == {1}
 
 

@@ -109,7 +109,7 @@ def test_a_fault_of_its_own_ends_the_job_and_says_so(workshop: Workshop) -> None
 
 
 def test_a_full_disk_takes_the_log_and_never_the_job(workshop: Workshop) -> None:
-    folder = prepared(workshop, ["sh", "-c", "echo hello; echo more"], ["/bin:/usr/bin"])
+    folder = prepared(workshop, ["printf", "hello\\nmore\\n"], ["/bin:/usr/bin"])
     (folder / "worker-0.0.log").mkdir()
 
     assert run(folder) == 0

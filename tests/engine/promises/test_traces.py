@@ -73,7 +73,8 @@ def test_nineteen_in_twenty_promises_are_kept(name: str) -> None:
         assert found["promises.lowest_window"] >= WORST_MIN, found
 
 
-@pytest.mark.parametrize("name", LOGS)
+# The others take minutes; docs/promises.md has them.
+@pytest.mark.parametrize("name", ["KTH-SP2", "ee9e8c", "0e4a51"])
 def test_under_another_policy_no_fewer_are_kept(name: str) -> None:
     found = figures(run(name, "efficient").promises or ())
 

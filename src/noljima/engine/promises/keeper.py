@@ -165,10 +165,10 @@ class Promises:
         """Say when those who have begun to wait start at the latest, where limits decide it.
 
         No job starts later than in the strict queue (T3), and there none later than if all ran to
-        their limits. Looked at near the head only: behind, the draws say more, and cost less.
+        their limits. Looked at in short lines only: in long ones it costs more than it says.
         """
         state = books.state
-        if state.shadow is None or not self._unpromised:
+        if state.shadow is None or not self._unpromised or len(state.line) > PLACED_MAX:
             return {}
         starts = strict_starts(state.shadow, books.tickets.values(), state.now_s, limit_s)
         return {

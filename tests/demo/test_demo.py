@@ -16,6 +16,7 @@ from rich.console import Console
 from noljima.control.messages import JobRow
 from noljima.demo import ending, play
 from noljima.demo.show import Board
+from noljima.demo.stage import Stage, StageError
 from noljima.drivers.local.folders import Folders
 
 WORK = [sys.executable, "-m", "noljima.demo.work", "--step-s=0.01"]
@@ -91,6 +92,28 @@ def test_the_play_shows_what_it_is_to_show(tmp_path: Path) -> None:
     assert any(part.submission.gang.workers > 1 for part in names.values())
     assert any(part.submission.evictable for part in names.values())
     assert max(part.submission.gang.workers for part in names.values()) <= play.GPUS
+
+
+@pytest.mark.parametrize("name", ["work/thesis.tex", "state/law", "settings.toml"])
+def test_what_no_demo_has_made_is_not_replaced(tmp_path: Path, name: str) -> None:
+    thesis = tmp_path / name
+    thesis.parent.mkdir(exist_ok=True)
+    thesis.write_text("years", encoding="utf-8")
+
+    with pytest.raises(StageError, match="was not made by a demo"):
+        Stage(tmp_path).__enter__()
+    assert thesis.read_text(encoding="utf-8") == "years"
+
+
+def test_a_demo_that_runs_is_not_replaced_and_one_that_is_over_is(tmp_path: Path) -> None:
+    with Stage(tmp_path) as first:
+        left = first.work / "left"
+        left.touch()
+        with pytest.raises(StageError, match="is running"):
+            Stage(tmp_path).__enter__()
+        assert left.exists()
+    with Stage(tmp_path):
+        assert not left.exists()
 
 
 def row(job: str, gpus: int, submitted_s: float, started_s: float, ended_s: float) -> JobRow:

@@ -16,6 +16,8 @@ from noljima.demo.play import GPUS
 
 STATE: Final = "state"
 """The scheduler's own folder, in that of the play."""
+_MARK: Final = ".noljima-demo"
+"""Says that what stands beside it was made by a play, and may be replaced by the next."""
 _UP_S: Final = 20.0
 _DOWN_S: Final = 30.0
 _LOOK_S: Final = 0.05
@@ -44,18 +46,17 @@ class Stage:
         self.state = folder / STATE
         self.client = Client(socket_path(self.state))
         self._words = folder / "scheduler.log"
+        self._settings = folder / "settings.toml"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         """Bring it up, in place of what an earlier play left in the folder."""
-        for old in (self.state, self.work):
-            if old.exists():
-                shutil.rmtree(old)
+        self._clear()
         self.work.mkdir(parents=True)
-        settings = self.folder / "settings.toml"
-        settings.write_text(_SETTINGS, encoding="utf-8")
+        (self.folder / _MARK).touch()
+        self._settings.write_text(_SETTINGS, encoding="utf-8")
         command = [sys.executable, "-m", "noljima", "up", f"--gpus={GPUS}", "--new"]
-        command += [f"--state={self.state}", f"--config={settings}"]
+        command += [f"--state={self.state}", f"--config={self._settings}"]
         with self._words.open("wb") as words:
             self._process = subprocess.Popen(  # noqa: S603 - ourselves
                 command, stdin=subprocess.DEVNULL, stdout=words, stderr=words
@@ -75,6 +76,21 @@ class Stage:
     ) -> None:
         """End what runs, and the scheduler after it."""
         self._end()
+
+    def _clear(self) -> None:
+        """Take away what an earlier play has left, and nothing that anybody else has put there."""
+        old = [path for path in (self.state, self.work) if path.exists()]
+        if old and not (self.folder / _MARK).exists():
+            raise StageError(
+                f"{old[0]} is there and was not made by a demo: choose another --folder"
+            )
+        try:
+            self.client.ask(Hello())
+        except ControlError:
+            for path in old:
+                shutil.rmtree(path)
+        else:
+            raise StageError(f"a demo is running in {self.folder}: choose another --folder")
 
     def _wait_for_it(self) -> None:
         assert self._process is not None

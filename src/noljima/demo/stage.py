@@ -80,10 +80,10 @@ class Stage:
     def _clear(self) -> None:
         """Take away what an earlier play has left, and nothing that anybody else has put there."""
         old = [path for path in (self.state, self.work) if path.exists()]
-        if old and not (self.folder / _MARK).exists():
-            raise StageError(
-                f"{old[0]} is there and was not made by a demo: choose another --folder"
-            )
+        there = [*old, *(path for path in (self._settings, self._words) if path.exists())]
+        if there and not (self.folder / _MARK).exists():
+            words = f"{there[0]} is there and was not made by a demo: choose another --folder"
+            raise StageError(words)
         try:
             self.client.ask(Hello())
         except ControlError:
